@@ -1,0 +1,35 @@
+/** What can go wrong with connections, carriers, sessions and streams. */
+export type TunnelErrorCode =
+  /** The other side refused the connection. */
+  | 'refused'
+  /** No route, or the network is down. */
+  | 'unreachable'
+  /** Nothing came in time. */
+  | 'timed-out'
+  /** The connection ended by an error of another kind. */
+  | 'failed'
+  /** A transport's params are not what that transport takes. */
+  | 'bad-params'
+  /** The relay, authenticated, says that it does not know the session. */
+  | 'unknown-session'
+  /** The relay takes no new sessions. */
+  | 'relay-busy'
+  /** The bytes are not those of the relay named in the entry. */
+  | 'not-authentic'
+  /** The session is over. */
+  | 'session-closed'
+  /** The peer broke the protocol. */
+  | 'violation'
+  /** The peer reset the stream; see `StreamResetError` for why. */
+  | 'stream-reset';
+
+/** Every failure of this package. */
+export class TunnelError extends Error {
+  readonly code: TunnelErrorCode;
+
+  constructor(code: TunnelErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'TunnelError';
+    this.code = code;
+  }
+}
