@@ -1,4 +1,7 @@
+import { lstat, rm } from 'node:fs/promises';
+import { connect, createServer, isIP, type ListenOptions, type NetConnectOpts, type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TunnelError, type TunnelErrorCode } from './errors.ts';
 
 /** A place to connect to or to listen at. `host` is a literal IPv4 or IPv6 address without brackets: names are resolved before. */
 export interface SocketAddress {
@@ -25,9 +28,22 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** A Unix socket or Windows named pipe where connections arrive. */
+export interface LocalListener {
+  readonly path: string;
+  /** Stops listening and removes the socket's file; connections already accepted stay. */
+  close(): Promise<void>;
+}
+
 /** How `dial` is bounded. */
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a listener is told besides its connections. */
+export interface ListenHooks {
+  /** A connection could not be accepted, most often because the process has no file descriptor left. Listening goes on. */
+  readonly onAcceptError?: ((error: TunnelError) => void) | undefined;
 }
 
 /** The only door to sockets: real, in memory, or censored (the lab). */
@@ -35,5 +51,207 @@ export interface Network {
   /** Connects. Rejects with a `TunnelError` (`refused`, `unreachable`, `timed-out`, `failed`) or with the signal's reason. */
   dial(address: SocketAddress, options?: DialOptions): Promise<Conn>;
   /** Listens; `onConn` gets each accepted connection, which it then owns (it must attach an error listener at once). */
-  listen(address: SocketAddress, onConn: (conn: Conn) => void): Promise<Listener>;
+  listen(address: SocketAddress, onConn: (conn: Conn) => void, hooks?: ListenHooks): Promise<Listener>;
+  /** Connects to a Unix socket or named pipe of this machine. Rejects like `dial`. */
+  dialLocal(path: string, options?: DialOptions): Promise<Conn>;
+  /**
+   * Listens on a Unix socket (mode 0600) or named pipe. A socket file on which nobody answers is replaced;
+   * any other file, or one on which somebody answers, makes it reject with a `TunnelError` (`failed`).
+   */
+  listenLocal(path: string, onConn: (conn: Conn) => void, hooks?: ListenHooks): Promise<LocalListener>;
+}
+
+/** Connections that may wait to be accepted; the kernel may allow fewer. */
+const LISTEN_BACKLOG = 4096;
+
+/** Mode bits that a local socket's file must not have. */
+const LOCAL_SOCKET_UMASK = 0o177;
+
+/** Options that every socket gets. */
+const SOCKET_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: false } as const;
+
+const ERROR_CODES: ReadonlyMap<string, TunnelErrorCode> = new Map<string, TunnelErrorCode>([
+  ['ECONNREFUSED', 'refused'],
+  ['ENOENT', 'refused'],
+  ['ENETUNREACH', 'unreachable'],
+  ['EHOSTUNREACH', 'unreachable'],
+  ['ENETDOWN', 'unreachable'],
+  ['EHOSTDOWN', 'unreachable'],
+  ['EADDRNOTAVAIL', 'unreachable'],
+  ['EACCES', 'unreachable'],
+  ['EPERM', 'unreachable'],
+  ['ETIMEDOUT', 'timed-out'],
+]);
+
+/** The IP version of a literal address without brackets, or 0 if `host` is none. */
+export function ipVersion(host: string): 0 | 4 | 6 {
+  const version = isIP(host);
+  return version === 4 || version === 6 ? version : 0;
+}
+
+/** The same error without what could tell an address: Node puts them into its messages and properties. */
+export function toTunnelError(error: unknown): TunnelError {
+  if (error instanceof TunnelError) return error;
+  const errno = errnoOf(error);
+  const code = ERROR_CODES.get(errno) ?? 'failed';
+  return new TunnelError(code, `the connection failed: ${errno}`);
+}
+
+function errnoOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'unknown';
+}
+
+/** The network of this machine. */
+export function createNetwork(): Network {
+  return { dial, listen, dialLocal, listenLocal };
+}
+
+async function dial(address: SocketAddress, options: DialOptions = {}): Promise<Conn> {
+  const { host, port } = address;
+  if (ipVersion(host) === 0) throw new TunnelError('failed', 'not a literal IP address');
+  return prepareConn(await openSocket({ host, port, ...SOCKET_OPTIONS, autoSelectFamily: false }, options.signal));
+}
+
+async function dialLocal(path: string, options: DialOptions = {}): Promise<Conn> {
+  return prepareLocalConn(await openSocket({ path, allowHalfOpen: true }, options.signal));
+}
+
+function openSocket(options: NetConnectOpts, signal: AbortSignal | undefined): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const socket = connect(options);
+    const settle = () => {
+      socket.off('error', onError);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const onAbort = () => {
+      settle();
+      socket.on('error', ignoreError);
+      socket.destroy();
+      reject(signal?.reason);
+    };
+    const onError = (error: Error) => {
+      settle();
+      reject(toTunnelError(error));
+    };
+    socket.once('error', onError);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      settle();
+      resolve(socket);
+    });
+  });
+}
+
+/** An owner that has not yet attached its own listener must not let a reset end the process; it sees `close` all the same. */
+function ignoreError(): void {}
+
+function prepareConn(socket: Socket): Conn {
+  socket.on('error', ignoreError);
+  socket.resetAndDestroy = resetSocket;
+  return socket;
+}
+
+/** A local socket knows no reset, and Node's method throws on it. */
+function prepareLocalConn(socket: Socket): Conn {
+  socket.on('error', ignoreError);
+  socket.resetAndDestroy = () => socket.destroy();
+  return socket;
+}
+
+/**
+ * Node's own method fails, and leaves the handle open, while the kernel is being told of a clean end.
+ * That is over within one turn of the event loop, so the reset waits for it.
+ */
+function resetSocket(this: Socket): Socket {
+  if (this.destroyed) return this;
+  const isEnding = this.writableEnded && !this.writableFinished && this.writableLength === 0;
+  if (!isEnding) return Socket.prototype.resetAndDestroy.call(this);
+  return this.once('finish', () => {
+    if (!this.destroyed) Socket.prototype.resetAndDestroy.call(this);
+  });
+}
+
+async function listen(
+  address: SocketAddress,
+  onConn: (conn: Conn) => void,
+  hooks: ListenHooks = {},
+): Promise<Listener> {
+  const { host, port } = address;
+  if (ipVersion(host) === 0) throw new TunnelError('failed', 'not a literal IP address');
+  const server = createServer(SOCKET_OPTIONS, (socket) => onConn(prepareConn(socket)));
+  await startServer(server, { host, port, backlog: LISTEN_BACKLOG }, hooks);
+  const bound = server.address();
+  const boundPort = bound !== null && typeof bound === 'object' ? bound.port : port;
+  return { address: { host, port: boundPort }, close: () => closeServer(server) };
+}
+
+async function listenLocal(
+  path: string,
+  onConn: (conn: Conn) => void,
+  hooks: ListenHooks = {},
+): Promise<LocalListener> {
+  const accept = (socket: Socket) => onConn(prepareLocalConn(socket));
+  const start = async () => {
+    const server = createServer({ allowHalfOpen: true }, accept);
+    await startServer(server, { path, backlog: LISTEN_BACKLOG }, hooks);
+    return server;
+  };
+  const server = await start().catch(async (error: unknown) => {
+    if (!(error instanceof TunnelError) || errnoOf(error.cause) !== 'EADDRINUSE') throw error;
+    await removeStaleSocket(path, error);
+    return start();
+  });
+  return { path, close: () => closeServer(server) };
+}
+
+/** Removes a socket file that its program has left behind; throws `inUse` if the file is something else or somebody answers on it. */
+async function removeStaleSocket(path: string, inUse: TunnelError): Promise<void> {
+  const conn = await dialLocal(path).catch((error: unknown) => toTunnelError(error));
+  if (!(conn instanceof TunnelError)) {
+    conn.destroy();
+    throw inUse;
+  }
+  const isSocket = await lstat(path).then(
+    (stats) => stats.isSocket(),
+    () => true,
+  );
+  if (conn.code !== 'refused' || !isSocket) throw inUse;
+  await rm(path, { force: true });
+}
+
+/** Rejects with a `TunnelError` whose cause is Node's error: the address is this machine's own and may be shown. */
+function startServer(server: Server, options: ListenOptions, hooks: ListenHooks): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error) => {
+      reject(new TunnelError('failed', `cannot listen: ${errnoOf(cause)}`, { cause }));
+    };
+    server.once('error', onError);
+    server.once('listening', () => {
+      server.off('error', onError);
+      server.on('error', (error) => hooks.onAcceptError?.(toTunnelError(error)));
+      resolve();
+    });
+    listenPrivately(server, options);
+  });
+}
+
+/** A local socket's file is made inside `listen`, so the mask holds from its first moment and is over before anything else runs. */
+function listenPrivately(server: Server, options: ListenOptions): void {
+  if (options.path === undefined || process.platform === 'win32') {
+    server.listen(options);
+    return;
+  }
+  const previous = process.umask(LOCAL_SOCKET_UMASK);
+  try {
+    server.listen(options);
+  } finally {
+    process.umask(previous);
+  }
+}
+
+/** Node reports a server as closed only once all its connections are; its port is free at once. */
+async function closeServer(server: Server): Promise<void> {
+  server.close();
 }

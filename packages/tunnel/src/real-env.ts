@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import type { CancelTimer, Clock, Env, Log, Random } from './env.ts';
+import { createNetwork, type Network } from './network.ts';
+
+/** The longest delay that `setTimeout` takes; it fires at once for longer ones. */
+const MAX_TIMEOUT_MS = 0x7fff_ffff;
+
+/** 2^48: as many values as `fraction` can give. */
+const FRACTION_STEPS = 0x1_0000_0000_0000;
+
+/** What `createEnv` takes from outside. */
+export interface EnvOptions {
+  readonly log: Log;
+  /** Defaults to this machine's sockets. */
+  readonly network?: Network | undefined;
+}
+
+/** The real thing: this machine's clock, sockets and cryptographic randomness. */
+export function createEnv(options: EnvOptions): Env {
+  return {
+    network: options.network ?? createNetwork(),
+    clock: createClock(),
+    random: createRandom(),
+    log: options.log,
+  };
+}
+
+function createClock(): Clock {
+  return {
+    wallMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    setTimer,
+  };
+}
+
+function setTimer(delayMs: number, callback: () => void): CancelTimer {
+  let remainingMs = delayMs;
+  let timeout: NodeJS.Timeout;
+  const arm = () => {
+    const stepMs = Math.min(remainingMs, MAX_TIMEOUT_MS);
+    remainingMs -= stepMs;
+    timeout = setTimeout(() => (remainingMs > 0 ? arm() : callback()), stepMs);
+    timeout.unref();
+  };
+  arm();
+  return () => clearTimeout(timeout);
+}
+
+function createRandom(): Random {
+  return {
+    bytes: (count) => randomBytes(count),
+    fraction: () => randomBytes(6).readUIntBE(0, 6) / FRACTION_STEPS,
+  };
+}

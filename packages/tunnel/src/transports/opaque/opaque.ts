@@ -1,0 +1,13 @@
+import type { Transport } from '../../transport.ts';
+import { dialOpaque } from './dial.ts';
+import { listenOpaque } from './listen.ts';
+import { type OpaqueParams, parseOpaqueParams } from './params.ts';
+
+/** Bare TCP: the secure channel's uniform bytes and nothing else (docs/spec/transport-opaque.md). */
+export const opaque: Transport<OpaqueParams> = {
+  name: 'opaque',
+  traits: { looksLike: 'nothing', silentToStrangers: true },
+  parseParams: parseOpaqueParams,
+  dial: dialOpaque,
+  listen: listenOpaque,
+};
