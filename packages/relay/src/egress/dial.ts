@@ -1,0 +1,97 @@
+import type { Conn, Env, Target } from '@rozan/tunnel';
+import { EGRESS_BOUNDS } from '../limits/constants.ts';
+import { EgressError } from './egress-error.ts';
+import { type GuardRules, isAllowed } from './guard.ts';
+import { readHost } from './legacy-literal.ts';
+import { interleaveFamilies, raceConnect } from './race.ts';
+import type { Resolver } from './resolver.ts';
+
+/** Connects to destinations on behalf of clients. */
+export interface Egress {
+  /**
+   * Connects to `target`, or rejects: with an `EgressError` whose `resetCode` goes to the client (`refused`, `unreachable`, `timed-out`,
+   * `name-not-found`, `forbidden`, `busy`), or with the signal's reason.
+   */
+  connect(target: Target, options?: { readonly signal?: AbortSignal | undefined }): Promise<Conn>;
+}
+
+/** What of the environment is needed to connect. */
+export type EgressEnv = Pick<Env, 'clock'> & { readonly network: Pick<Env['network'], 'dial'> };
+
+/** What `createEgress` needs. */
+export interface EgressOptions {
+  readonly resolver: Resolver;
+  readonly rules: GuardRules;
+}
+
+async function findAddresses(host: string, resolver: Resolver): Promise<readonly string[]> {
+  const read = readHost(host);
+  if (read.kind === 'address') return [read.address];
+  if (read.kind === 'malformed') throw new EgressError('name-not-found');
+  return resolver.resolve(host);
+}
+
+/** Settles as `task` does, unless the signal is aborted before. */
+function untilAborted<T>(task: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    task.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** The relay's way out: every address is checked by the guard after the look-up, and again where it is dialled. */
+class GuardedEgress implements Egress {
+  readonly #env: EgressEnv;
+  readonly #options: EgressOptions;
+  #connecting = 0;
+
+  constructor(env: EgressEnv, options: EgressOptions) {
+    this.#env = env;
+    this.#options = options;
+  }
+
+  async connect(target: Target, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Conn> {
+    signal?.throwIfAborted();
+    if (this.#connecting >= EGRESS_BOUNDS.connects) throw new EgressError('busy');
+    const deadline = new AbortController();
+    const onAbort = (): void => deadline.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const cancelTimer = this.#env.clock.setTimer(EGRESS_BOUNDS.connectTimeoutMs, () =>
+      deadline.abort(new EgressError('timed-out')),
+    );
+    this.#connecting += 1;
+    try {
+      return await this.#connect(target, deadline.signal);
+    } finally {
+      this.#connecting -= 1;
+      cancelTimer();
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #connect(target: Target, signal: AbortSignal): Promise<Conn> {
+    const { resolver, rules } = this.#options;
+    const found = await untilAborted(findAddresses(target.host, resolver), signal);
+    const allowed = found.filter((literal) => isAllowed(literal, target.port, rules));
+    if (allowed.length === 0) throw new EgressError('forbidden');
+    const literals = interleaveFamilies(allowed).slice(0, EGRESS_BOUNDS.addressesPerName);
+    return raceConnect(this.#env.clock, literals, {
+      attempt: (literal, losers) => this.#dial(literal, target.port, losers),
+      staggerMs: EGRESS_BOUNDS.attemptStaggerMs,
+      signal,
+    });
+  }
+
+  /** The last check stands right at the door: `dial` takes literals only, so nothing can change the address after it. */
+  async #dial(host: string, port: number, signal: AbortSignal): Promise<Conn> {
+    if (!isAllowed(host, port, this.#options.rules)) throw new EgressError('forbidden');
+    return this.#env.network.dial({ host, port }, { signal });
+  }
+}
+
+/** Creates the relay's way out. */
+export function createEgress(env: EgressEnv, options: EgressOptions): Egress {
+  return new GuardedEgress(env, options);
+}

@@ -1,0 +1,139 @@
+/**
+ * Every bound of a relay, in one place (DESIGN §3.2, §3.5, §7.1). Sizes are bytes, times are milliseconds.
+ * "Prefix" is a source's network: an IPv4 /24 or an IPv6 /48.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Memory for sessions: relay-wide, and per session. */
+export const MEMORY_BOUNDS = {
+  /** Share of the machine's memory that all sessions together may hold. */
+  shareOfMachine: 0.25,
+  /** The least budget, so that a tiny machine can still serve someone. */
+  leastTotalBytes: 64 * MIB,
+  /** What one session with a carrier may hold. */
+  liveSessionBytes: 32 * MIB,
+  /** What a session without a carrier may hold for sure; more is kept only while the relay has room to spare. */
+  detachedSessionBytes: 256 * KIB,
+  /** Above this share of the budget, detached sessions larger than `detachedSessionBytes` are reset. */
+  oversizeShare: 0.5,
+  /** Above this share of its bound, sessions that were told to stop reading stay stopped. */
+  resumeShare: 0.9,
+} as const;
+
+/** How long, and how many, sessions without a carrier are kept. */
+export const DETACHED_BOUNDS = {
+  retentionMs: 5 * MINUTE,
+  perChannel: 20_000,
+  perPrefix: 4_000,
+} as const;
+
+/** Caps on what sources and channels may use at one time. */
+export const SOURCE_BOUNDS = {
+  sessions: 50_000,
+  sessionsPerChannel: 40_000,
+  sessionsPerPrefix: 8_000,
+  streamsPerSession: 1_024,
+  streamsPerPrefix: 32_768,
+  dialsPerSession: 128,
+  dialsPerPrefix: 1_024,
+  /** Dials that one prefix may start per second in the long run, and at once. */
+  dialRatePerSecond: 1_000,
+  dialBurst: 5_000,
+  /** Prefixes remembered while they hold nothing, for their dial rate and scan brake. */
+  idlePrefixes: 8_192,
+} as const;
+
+/** The scan brake: many distinct targets that fail in a short time slow a session, or a prefix, down. */
+export const SCAN_BOUNDS = {
+  /** Failures are counted over two halves of this time. */
+  windowMs: 60 * SECOND,
+  /** Distinct failing targets after which a session is slowed. */
+  failuresPerSession: 64,
+  /** Distinct failing targets after which a prefix, which may be a carrier's NAT for thousands, is slowed. */
+  failuresPerPrefix: 512,
+  /** The first pause before a dial; it doubles with each further quarter of the threshold. */
+  firstDelayMs: 250,
+  longestDelayMs: 8 * SECOND,
+  /** Dials at one time of a session that is braked. */
+  dialsWhileBraked: 4,
+} as const;
+
+/** Looking up names and connecting to destinations. */
+export const EGRESS_BOUNDS = {
+  /** From the request for a stream to a connection, the look-up included. */
+  connectTimeoutMs: 10 * SECOND,
+  /** RFC 8305 §8: "Connection Attempt Delay". */
+  attemptStaggerMs: 250,
+  /** RFC 8305 §8: "Resolution Delay". */
+  resolutionDelayMs: 50,
+  /** Addresses of one name that are tried. */
+  addressesPerName: 8,
+  /** Connection attempts at one time, all sources together. */
+  connects: 4_096,
+  lookupTimeoutMs: 5 * SECOND,
+  /** Look-ups at one time, and those that may wait for their turn. */
+  lookups: 64,
+  queuedLookups: 1_024,
+  cachedNames: 4_096,
+  /** A system resolver names no time to live: this stands for it, and caps what configured servers name. */
+  longestCacheMs: 30 * SECOND,
+  /** How long "no such name" is believed. */
+  negativeCacheMs: 5 * SECOND,
+} as const;
+
+/** Connections that are not, or not yet, carriers (DESIGN §3.2 "Strangers"). */
+export const STRANGER_BOUNDS = {
+  /** The relay's own idle time is drawn once from this range. */
+  leastIdleMs: 10 * MINUTE,
+  longestIdleMs: 60 * MINUTE,
+  /** Each connection's idle time differs from the relay's by at most this share. */
+  idleJitter: 0.05,
+  /** All of them; at this number the relay stops listening. */
+  total: 16_384,
+  /** Below this share of `total` it listens again. */
+  reopenShare: 0.9,
+  /** Of one prefix, drained as they send; those beyond are held and drained slowly. */
+  drainedPerPrefix: 256,
+  /** Of one prefix; beyond, its oldest is let go, if it is older than `leastAgeMs`. */
+  perPrefix: 1_024,
+  /** No connection is let go for its prefix's cap when younger: probes give up within seconds (C31, C32). */
+  leastAgeMs: 2 * MINUTE,
+  /** How often held connections are drained a little, and idle ones looked for. */
+  sweepMs: 5 * SECOND,
+  /** How long an ended connection may linger for the peer's end. */
+  lingerMs: MINUTE,
+} as const;
+
+/** The file of unsynced handshakes (DESIGN §3.2 "Replays"). */
+export const REPLAY_FILE_BOUNDS = {
+  entries: 1_000_000,
+  /** How long an entry is remembered after it arrived. */
+  keepMs: 25 * HOUR,
+  /** Entries that may wait for one write. */
+  queued: 4_096,
+} as const;
+
+/** The local control socket and the metrics page. */
+export const LOCAL_BOUNDS = {
+  controlLineBytes: 4 * KIB,
+  /** A reply is larger than a request: a status has a few dozen counters. */
+  controlReplyBytes: 64 * KIB,
+  controlConns: 16,
+  controlIdleMs: 30 * SECOND,
+  /** The longest path of a Unix socket that every system takes (macOS: 104 with its end mark; Linux: 108). */
+  socketPathBytes: 103,
+  metricsConns: 32,
+  metricsIdleMs: 10 * SECOND,
+} as const;
+
+/** Size of `relay.json` and counts inside it. */
+export const CONFIG_BOUNDS = {
+  fileBytes: MIB,
+  channels: 1_000,
+  addresses: 64,
+} as const;
