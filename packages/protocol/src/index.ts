@@ -1,6 +1,66 @@
+export {
+  type AttachExtension,
+  type AttachReply,
+  type AttachRequest,
+  type AttachStatus,
+  FIRST_CARRIER_ID,
+  LOOKUP_ID_BYTES,
+} from './attach.ts';
 export { decodeBase64url, encodeBase64url } from './base64url.ts';
 export { ByteReader, MAX_VARINT, varintLength, writeVarint } from './bytes.ts';
 export { ProtocolError, type ProtocolErrorCode } from './errors.ts';
+export { type Channel, MAX_FLIGHT_BYTES, prepareChannel } from './first-flight.ts';
+export {
+  type CarrierKeys,
+  type ClientAttach,
+  type ClientHandshake,
+  type ClientHandshakeDone,
+  type ClientHandshakeOptions,
+  type RandomBytes,
+  startClientHandshake,
+} from './handshake.ts';
+export { KEY_BYTES, type KeyPair, keyPairOf } from './keys.ts';
+export {
+  idsHeld,
+  idsToAdd,
+  idsToRemove,
+  LOOKUP_AHEAD,
+  LOOKUP_BEHIND,
+  LookupCounter,
+  type LookupCounterState,
+  type LookupEntry,
+  type LookupMove,
+  lookupId,
+  lookupKeyOf,
+} from './lookup.ts';
+export { drawPaddingBytes, MAX_FLIGHT_PADDING_BYTES, type PaddingBounds } from './padding.ts';
+export {
+  MAX_RECORD_PLAINTEXT,
+  RECORD_OVERHEAD_BYTES,
+  type RecordKeys,
+  RecordOpener,
+  type RecordOptions,
+  RecordSealer,
+} from './record.ts';
+export {
+  type AcceptOptions,
+  type AttachAttempt,
+  type ClientFlight,
+  RelayHandshake,
+  type RelayHandshakeDone,
+  type RelayHandshakeOptions,
+} from './relay-handshake.ts';
+export {
+  decodeReplayEntries,
+  encodeReplayEntry,
+  REPLAY_ENTRY_BYTES,
+  REPLAY_ID_BYTES,
+  type ReplayEntry,
+  ReplayMemory,
+  type ReplayMemoryOptions,
+  type ReplayQuery,
+  type ReplayVerdict,
+} from './replay-memory.ts';
 export { type ResetCode, resetCodeNumber, resetCodeOf } from './reset-code.ts';
 export {
   type EntryTransport,
