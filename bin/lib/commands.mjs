@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './runtime.mjs';
+
+/** Exit codes that the command line itself gives; the programs' own are in the help text below. */
+export const exitCodes = { fine: 0, usage: 2 };
+
+/** What can be asked for: which module holds it, and a line for the help text. */
+export const commands = {
+  demo: { module: 'packages/lab/src/demo-main.ts', summary: 'a whole network on this machine (what `npm start` runs)' },
+  relay: { module: 'packages/relay/src/main.ts', summary: 'run a relay; `rozan relay init` makes one' },
+  client: { module: 'packages/client/src/main.ts', summary: 'reach the internet through relays' },
+};
+
+/** The text of `rozan help`. */
+export function helpText() {
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return `Usage: rozan COMMAND [OPTIONS]
+
+Commands:
+${lines.join('\n')}
+  help      this text
+  --version which version this is
+
+\`rozan COMMAND --help\` lists a command's options.
+
+Exit codes: 0 fine, 1 failure, 2 wrong usage, 3 could not listen, 4 data folder in use or broken.
+`;
+}
+
+/** What \`rozan --version\` prints. */
+export function versionText() {
+  return `rozan ${JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version}\n`;
+}

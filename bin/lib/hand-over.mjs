@@ -1,0 +1,29 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+
+const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/**
+ * Goes on as another program with the same input, output and environment. Where the system can replace a process by
+ * another the pid stays the same; elsewhere the other one runs as a child, gets our signals, and its end is ours.
+ *
+ * @param {string} file the program, an absolute path
+ * @param {string[]} args
+ * @returns {Promise<void>} resolves, if at all, when the child has ended and process.exitCode says how
+ */
+export function handOver(file, args) {
+  if (process.platform !== 'win32' && typeof process.execve === 'function') {
+    process.execve(file, [file, ...args], process.env);
+  }
+  const child = spawn(file, args, { stdio: 'inherit', windowsHide: true });
+  const forward = (signal) => child.kill(signal);
+  for (const signal of forwardedSignals) process.on(signal, forward);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      for (const name of forwardedSignals) process.off(name, forward);
+      process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
+      resolve();
+    });
+  });
+}
