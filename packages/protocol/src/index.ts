@@ -85,3 +85,17 @@ export {
   readTarget,
   type Target,
 } from './target.ts';
+export {
+  type ControlFrame,
+  type DataFrame,
+  dataHeaderBytes,
+  decodeFrames,
+  encodeControlFrame,
+  encodeFrame,
+  type Frame,
+} from './frame.ts';
+export { CarrierLedger, type LedgerBounds } from './carrier-ledger.ts';
+export { Reassembly } from './reassembly.ts';
+export { ReceiveWindow, type WindowBounds } from './receive-window.ts';
+export { RecordBuilder } from './record-builder.ts';
+export { type Piece, SendQueue } from './send-queue.ts';

@@ -1,0 +1,201 @@
+import { ByteReader, varintLength, writeVarint } from './bytes.ts';
+import { ProtocolError } from './errors.ts';
+
+/*
+ * A record's plaintext is a sequence of frames (docs/spec/wire.md, section "Frames"). A frame is one type byte and its fields; numbers
+ * are variable-length integers (RFC 9000 §16):
+ *
+ *   00 padding         the rest of the record is ignored
+ *   01 ping
+ *   02 ack             carrier, records
+ *   03 open            stream, length, target
+ *   04 opened          stream
+ *   05 data            stream, offset, length, bytes
+ *   06 data and end    stream, offset, length, bytes
+ *   07 reset           stream, code, final offset
+ *   08 window          stream, limit
+ *   09 session window  limit
+ *   0a retire
+ *   0b gone            carrier
+ *   0c drain
+ *   0d close           code
+ */
+const TYPE = {
+  padding: 0x00,
+  ping: 0x01,
+  ack: 0x02,
+  open: 0x03,
+  opened: 0x04,
+  data: 0x05,
+  dataEnd: 0x06,
+  reset: 0x07,
+  window: 0x08,
+  sessionWindow: 0x09,
+  retire: 0x0a,
+  gone: 0x0b,
+  drain: 0x0c,
+  close: 0x0d,
+} as const;
+
+/** The most bytes that an OPEN frame's target takes. */
+export const MAX_TARGET_BYTES = 260;
+
+/** Bytes of a stream at an offset, the last of them if `end`. */
+export interface DataFrame {
+  readonly type: 'data';
+  readonly streamId: number;
+  readonly offset: number;
+  readonly bytes: Buffer;
+  readonly end: boolean;
+}
+
+/** All frames that are small, repeatable and carry no stream bytes. */
+export type ControlFrame =
+  /** Asks for an acknowledgement and nothing else. */
+  | { readonly type: 'ping' }
+  /** `records` records have been received on the carrier. */
+  | { readonly type: 'ack'; readonly carrierId: number; readonly records: number }
+  /** Opens a stream to a target (encoded by `encodeTarget`). */
+  | { readonly type: 'open'; readonly streamId: number; readonly target: Buffer }
+  /** The relay has connected to the target. */
+  | { readonly type: 'opened'; readonly streamId: number }
+  /** Ends both directions of a stream at once; the sender's own direction ends at `finalOffset`. */
+  | { readonly type: 'reset'; readonly streamId: number; readonly code: number; readonly finalOffset: number }
+  /** The stream's receiver takes bytes below the offset `limit`. */
+  | { readonly type: 'window'; readonly streamId: number; readonly limit: number }
+  /** The session's receiver takes `limit` bytes over all streams, from the session's beginning. */
+  | { readonly type: 'session-window'; readonly limit: number }
+  /** The last frame that its sender puts on this carrier; everything new goes over others. */
+  | { readonly type: 'retire' }
+  /** The sender holds the carrier for lost and asks how many of its records have arrived. */
+  | { readonly type: 'gone'; readonly carrierId: number }
+  /** The relay asks for new streams to go elsewhere. */
+  | { readonly type: 'drain' }
+  /** The session is over. */
+  | { readonly type: 'close'; readonly code: number };
+
+/** One frame. */
+export type Frame = DataFrame | ControlFrame;
+
+/** The largest header of a DATA frame in bytes. */
+export const MAX_DATA_HEADER_BYTES = 1 + 8 + 8 + 4;
+
+/** Bytes that the header of a DATA frame takes. */
+export function dataHeaderBytes(streamId: number, offset: number, length: number): number {
+  return 1 + varintLength(streamId) + varintLength(offset) + varintLength(length);
+}
+
+/** Writes the header of a DATA frame of `frame.bytes` into `target` at `position`; returns the position behind it. The bytes follow it. */
+export function writeDataHeader(target: Buffer, frame: Omit<DataFrame, 'type'>, position: number): number {
+  let next = target.writeUInt8(frame.end ? TYPE.dataEnd : TYPE.data, position);
+  next = writeVarint(target, frame.streamId, next);
+  next = writeVarint(target, frame.offset, next);
+  return writeVarint(target, frame.bytes.length, next);
+}
+
+function withNumbers(type: number, ...numbers: number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(1 + numbers.reduce((sum, number) => sum + varintLength(number), 0));
+  let position = bytes.writeUInt8(type, 0);
+  for (const number of numbers) position = writeVarint(bytes, number, position);
+  return bytes;
+}
+
+/** Encodes a frame without stream bytes. */
+export function encodeControlFrame(frame: ControlFrame): Buffer {
+  switch (frame.type) {
+    case 'ping':
+      return withNumbers(TYPE.ping);
+    case 'ack':
+      return withNumbers(TYPE.ack, frame.carrierId, frame.records);
+    case 'open':
+      return Buffer.concat([withNumbers(TYPE.open, frame.streamId, frame.target.length), frame.target]);
+    case 'opened':
+      return withNumbers(TYPE.opened, frame.streamId);
+    case 'reset':
+      return withNumbers(TYPE.reset, frame.streamId, frame.code, frame.finalOffset);
+    case 'window':
+      return withNumbers(TYPE.window, frame.streamId, frame.limit);
+    case 'session-window':
+      return withNumbers(TYPE.sessionWindow, frame.limit);
+    case 'retire':
+      return withNumbers(TYPE.retire);
+    case 'gone':
+      return withNumbers(TYPE.gone, frame.carrierId);
+    case 'drain':
+      return withNumbers(TYPE.drain);
+    case 'close':
+      return withNumbers(TYPE.close, frame.code);
+  }
+}
+
+/** Encodes any frame into one buffer. The session builds its records piecewise instead, see `RecordBuilder`. */
+export function encodeFrame(frame: Frame): Buffer {
+  if (frame.type !== 'data') return encodeControlFrame(frame);
+  const header = Buffer.allocUnsafe(MAX_DATA_HEADER_BYTES + 4);
+  return Buffer.concat([header.subarray(0, writeDataHeader(header, frame, 0)), frame.bytes]);
+}
+
+function readOpen(reader: ByteReader): Frame {
+  const streamId = reader.varint();
+  const length = reader.varint();
+  if (length > MAX_TARGET_BYTES) throw new ProtocolError('out-of-bounds', 'target too long');
+  return { type: 'open', streamId, target: reader.bytes(length) };
+}
+
+function readData(reader: ByteReader, end: boolean): Frame {
+  const streamId = reader.varint();
+  const offset = reader.varint();
+  const bytes = reader.bytes(reader.varint());
+  if (offset + bytes.length > Number.MAX_SAFE_INTEGER) throw new ProtocolError('out-of-bounds', 'offset too large');
+  return { type: 'data', streamId, offset, bytes, end };
+}
+
+function readFrame(reader: ByteReader): Frame | null {
+  const type = reader.uint8();
+  switch (type) {
+    case TYPE.padding:
+      reader.rest();
+      return null;
+    case TYPE.ping:
+      return { type: 'ping' };
+    case TYPE.ack:
+      return { type: 'ack', carrierId: reader.varint(), records: reader.varint() };
+    case TYPE.open:
+      return readOpen(reader);
+    case TYPE.opened:
+      return { type: 'opened', streamId: reader.varint() };
+    case TYPE.data:
+    case TYPE.dataEnd:
+      return readData(reader, type === TYPE.dataEnd);
+    case TYPE.reset:
+      return { type: 'reset', streamId: reader.varint(), code: reader.varint(), finalOffset: reader.varint() };
+    case TYPE.window:
+      return { type: 'window', streamId: reader.varint(), limit: reader.varint() };
+    case TYPE.sessionWindow:
+      return { type: 'session-window', limit: reader.varint() };
+    case TYPE.retire:
+      return { type: 'retire' };
+    case TYPE.gone:
+      return { type: 'gone', carrierId: reader.varint() };
+    case TYPE.drain:
+      return { type: 'drain' };
+    case TYPE.close:
+      return { type: 'close', code: reader.varint() };
+    default:
+      throw new ProtocolError('unsupported', 'unknown frame type');
+  }
+}
+
+/**
+ * Decodes the frames of one record. Stream bytes are views into `record`.
+ * Throws a `ProtocolError` (`truncated`, `out-of-bounds`, `unsupported`); nothing of a broken record counts.
+ */
+export function decodeFrames(record: Buffer): Frame[] {
+  const reader = new ByteReader(record);
+  const frames: Frame[] = [];
+  while (reader.remaining > 0) {
+    const frame = readFrame(reader);
+    if (frame !== null) frames.push(frame);
+  }
+  return frames;
+}

@@ -1,0 +1,96 @@
+import { ProtocolError } from './errors.ts';
+
+/** The most separate runs of bytes that a stream holds while an earlier one is missing. */
+export const MAX_GAPS = 4096;
+
+/**
+ * The receiving half of a stream: puts pieces in order whatever order, overlap or repetition they arrive in. Pure. Bytes that it holds lie
+ * below the flow-control limit that the caller checks, so memory is bounded by the window.
+ */
+export class Reassembly {
+  #next = 0;
+  #highest = 0;
+  #final: number | null = null;
+  /** Runs beyond `#next`, by ascending offset, not overlapping. */
+  #held: { offset: number; bytes: Buffer }[] = [];
+
+  /** The offset up to which all bytes have come out of `insert`. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** The highest offset seen, which is what counts against flow control. */
+  get highest(): number {
+    return this.#highest;
+  }
+
+  /** Where the stream ends, once that is known. */
+  get final(): number | null {
+    return this.#final;
+  }
+
+  /** Whether every byte up to the end has come out. */
+  get complete(): boolean {
+    return this.#final !== null && this.#next >= this.#final;
+  }
+
+  /** Takes note that the stream ends at `offset`. Throws `violation` when that contradicts what came before. */
+  setFinal(offset: number): void {
+    if ((this.#final !== null && this.#final !== offset) || offset < this.#highest) {
+      throw new ProtocolError('violation', 'the end of a stream moved');
+    }
+    this.#final = offset;
+    this.#highest = offset;
+  }
+
+  /** Adds bytes at an offset and returns those that are now in order, as views. Throws `violation`. */
+  insert(offset: number, bytes: Buffer, end: boolean): Buffer[] {
+    const after = offset + bytes.length;
+    if (this.#final !== null && after > this.#final) throw new ProtocolError('violation', 'bytes beyond the end of a stream');
+    if (after > this.#highest) this.#highest = after;
+    if (end) this.setFinal(after);
+    if (after <= this.#next) return [];
+    if (offset > this.#next) {
+      this.#hold(offset, bytes);
+      return [];
+    }
+    const ready = [offset === this.#next ? bytes : bytes.subarray(this.#next - offset)];
+    this.#next = after;
+    if (this.#held.length > 0) this.#release(ready);
+    return ready;
+  }
+
+  #release(ready: Buffer[]): void {
+    let count = 0;
+    for (const run of this.#held) {
+      if (run.offset > this.#next) break;
+      count += 1;
+      const after = run.offset + run.bytes.length;
+      if (after <= this.#next) continue;
+      ready.push(run.bytes.subarray(this.#next - run.offset));
+      this.#next = after;
+    }
+    if (count > 0) this.#held.splice(0, count);
+  }
+
+  /** Keeps a run for later; what is already held wins over its repetition. */
+  #hold(offset: number, bytes: Buffer): void {
+    let index = this.#held.findLastIndex((run) => run.offset <= offset) + 1;
+    const before = this.#held[index - 1];
+    let from = offset;
+    const after = offset + bytes.length;
+    if (before !== undefined) from = Math.max(from, before.offset + before.bytes.length);
+    while (from < after) {
+      const next = this.#held[index];
+      const until = next === undefined ? after : Math.min(after, next.offset);
+      if (until > from) {
+        this.#held.splice(index, 0, { offset: from, bytes: bytes.subarray(from - offset, until - offset) });
+        index += 1;
+      }
+      if (next === undefined) break;
+      from = Math.max(from, next.offset + next.bytes.length);
+      index += 1;
+    }
+    if (this.#held.length > MAX_GAPS) throw new ProtocolError('violation', 'too many gaps in a stream');
+  }
+}

@@ -1,0 +1,52 @@
+/** Bounds of a window in bytes. */
+export interface WindowBounds {
+  readonly initialBytes: number;
+  readonly maxBytes: number;
+}
+
+/** A window that was used up faster than this counts as the bottleneck, whatever the round trip (loopback has almost none). */
+const QUICK_MS = 10;
+
+/**
+ * How much a receiver lets its peer send: a limit that moves with what the reader consumes, and a size that doubles while the peer uses it
+ * up within two round trips, so that it follows the path's bandwidth × delay (compare RFC 9000 §4.2). Pure.
+ */
+export class ReceiveWindow {
+  #bytes: number;
+  #consumed = 0;
+  #limit: number;
+  #raisedMs: number;
+  readonly #maxBytes: number;
+
+  constructor(bounds: WindowBounds, nowMs: number) {
+    this.#bytes = bounds.initialBytes;
+    this.#limit = bounds.initialBytes;
+    this.#maxBytes = bounds.maxBytes;
+    this.#raisedMs = nowMs;
+  }
+
+  /** The peer may send bytes below this offset. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Bytes consumed so far. */
+  get consumed(): number {
+    return this.#consumed;
+  }
+
+  /** The window's present size in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Notes that the reader has consumed `bytes`; returns the new limit when the peer should hear of it, else null. */
+  consume(bytes: number, nowMs: number, roundTripMs: number): number | null {
+    this.#consumed += bytes;
+    if (this.#limit - this.#consumed > this.#bytes / 2) return null;
+    if (nowMs - this.#raisedMs < 2 * roundTripMs + QUICK_MS) this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2);
+    this.#raisedMs = nowMs;
+    this.#limit = this.#consumed + this.#bytes;
+    return this.#limit;
+  }
+}

@@ -1,0 +1,122 @@
+/** A run of stream bytes on its way: sent in one frame, and kept until it is acknowledged. */
+export interface Piece {
+  readonly offset: number;
+  readonly bytes: Buffer;
+  readonly end: boolean;
+}
+
+/**
+ * The sending half of a stream: what the application wrote and no carrier has taken yet, what a carrier took and lost, and how far the
+ * peer's window reaches. Pure; whoever takes a piece keeps it until it is acknowledged or gives it back with `requeue`.
+ */
+export class SendQueue {
+  #fresh: Buffer[] = [];
+  #freshHead = 0;
+  #freshBytes = 0;
+  #lost: Piece[] = [];
+  #offset = 0;
+  #limit: number;
+  #ended = false;
+  #endTaken = false;
+
+  /** @param limit the peer's initial window in bytes */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Bytes written and not yet taken for the first time. */
+  get pendingBytes(): number {
+    return this.#freshBytes;
+  }
+
+  /** The offset of the next new byte: what has been taken at least once lies below it. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Whether `take` would give something that needs no more session credit than `sessionCredit` bytes. */
+  hasWork(sessionCredit: number): boolean {
+    if (this.#lost.length > 0) return true;
+    if (this.#freshBytes > 0) return sessionCredit > 0 && this.#offset < this.#limit;
+    return this.#ended && !this.#endTaken;
+  }
+
+  push(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#fresh.push(bytes);
+    this.#freshBytes += bytes.length;
+  }
+
+  /** No more bytes will be pushed. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** The peer takes bytes below `limit`; a smaller limit than before is an old message and changes nothing. */
+  raiseLimit(limit: number): void {
+    if (limit > this.#limit) this.#limit = limit;
+  }
+
+  /** Gives back a piece that was lost with its carrier. */
+  requeue(piece: Piece): void {
+    this.#lost.push(piece);
+  }
+
+  /** Forgets everything that is not sent yet; `offset` is final afterwards. */
+  discard(): void {
+    this.#fresh = [];
+    this.#freshHead = 0;
+    this.#freshBytes = 0;
+    this.#lost = [];
+    this.#ended = true;
+    this.#endTaken = true;
+  }
+
+  #takeLost(maxBytes: number): Piece | null {
+    const piece = this.#lost[0];
+    if (piece === undefined) return null;
+    if (piece.bytes.length <= maxBytes) {
+      this.#lost.shift();
+      return piece;
+    }
+    this.#lost[0] = { offset: piece.offset + maxBytes, bytes: piece.bytes.subarray(maxBytes), end: piece.end };
+    return { offset: piece.offset, bytes: piece.bytes.subarray(0, maxBytes), end: false };
+  }
+
+  #takeFresh(maxBytes: number): Piece {
+    const head = this.#fresh[this.#freshHead];
+    if (head === undefined || maxBytes <= 0) {
+      this.#endTaken = true;
+      return { offset: this.#offset, bytes: Buffer.alloc(0), end: true };
+    }
+    let bytes = head;
+    if (head.length <= maxBytes) {
+      this.#freshHead += 1;
+      if (this.#freshHead === this.#fresh.length || this.#freshHead > 64) {
+        this.#fresh = this.#fresh.slice(this.#freshHead);
+        this.#freshHead = 0;
+      }
+    } else {
+      bytes = head.subarray(0, maxBytes);
+      this.#fresh[this.#freshHead] = head.subarray(maxBytes);
+    }
+    const offset = this.#offset;
+    this.#offset += bytes.length;
+    this.#freshBytes -= bytes.length;
+    const end = this.#ended && this.#freshBytes === 0;
+    if (end) this.#endTaken = true;
+    return { offset, bytes, end };
+  }
+
+  /**
+   * The next piece of at most `maxBytes` (≥ 1) bytes, of which at most `sessionCredit` may be new, or null. Lost pieces come first, and
+   * count as new for nobody: `fresh` says how many bytes of session credit the piece uses.
+   */
+  take(maxBytes: number, sessionCredit: number): { piece: Piece; fresh: number } | null {
+    const lost = this.#takeLost(maxBytes);
+    if (lost !== null) return { piece: lost, fresh: 0 };
+    if (!this.hasWork(sessionCredit)) return null;
+    const piece = this.#takeFresh(Math.min(maxBytes, sessionCredit, this.#limit - this.#offset, this.#freshBytes));
+    return { piece, fresh: piece.bytes.length };
+  }
+}

@@ -1,0 +1,60 @@
+import type { LedgerBounds, WindowBounds } from '@rozan/protocol';
+
+/** All bounds of this package. Times in milliseconds, sizes in bytes. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bytes in flight on one carrier. The most is what a relay keeps for one live session (DESIGN §3.5). */
+export const CARRIER_IN_FLIGHT: LedgerBounds = { initialBytes: 64 * KIB, minBytes: 16 * KIB, maxBytes: 24 * MIB };
+
+/** What a stream's receiver takes before the reader has read; both sides start from `initialBytes` (docs/spec/wire.md). */
+export const STREAM_WINDOW: WindowBounds = { initialBytes: 256 * KIB, maxBytes: 24 * MIB };
+
+/** What a session's receiver takes over all its streams. */
+export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * MIB };
+
+/** Bytes that the streams of a session hold beyond what carriers have taken; more is taken from the applications as it drains. */
+export const SESSION_PENDING_BYTES: number = 256 * KIB;
+
+/** A record carries what its carrier delivers in this time, within the two bounds below. */
+export const RECORD_TIME_MS = 25;
+export const MIN_RECORD_BYTES = 1400;
+/** One read of a socket and its headers fit in. */
+export const MAX_RECORD_BYTES: number = 64 * KIB + 128;
+/** The first records, while the carrier's rate is unknown. */
+export const FIRST_RECORD_BYTES: number = 8 * KIB;
+/** Records smaller than this are padded by a random length below `SMALL_RECORD_PADDING_BYTES`. */
+export const SMALL_RECORD_BYTES = 512;
+export const SMALL_RECORD_PADDING_BYTES = 256;
+
+/** An acknowledgement goes out after so many records or bytes, or after `ACK_DELAY_MS`. */
+export const ACK_RECORDS = 2;
+export const ACK_BYTES: number = 128 * KIB;
+export const ACK_DELAY_MS = 20;
+
+/** Streams that a session holds at once, and stream ids that may be missing below the highest seen. */
+export const MAX_SESSION_STREAMS = 4096;
+export const MAX_SKIPPED_STREAM_IDS = 4096;
+/** Carriers of a session at once, and lost ones whose fate is still being told. */
+export const MAX_SESSION_CARRIERS = 16;
+export const MAX_GONE_CARRIERS = 64;
+
+/** A carrier on which bytes are awaited is suspect after max(`SUSPECT_MS`, `SUSPECT_ROUND_TRIPS` × smoothed round trip) of silence. */
+export const SUSPECT_MS = 5000;
+export const SUSPECT_ROUND_TRIPS = 8;
+/** With streams open, a silent carrier is pinged after a random time around this; the time doubles while nothing else happens. */
+export const FIRST_PING_MS = 2000;
+export const MAX_PING_MS = 45_000;
+/** How often a client looks at its carriers, on average. */
+export const WATCH_MS = 500;
+
+/** How long a carrier that was given up stays open and is drained: a random time between these. */
+export const LINGER_MIN_MS = 20_000;
+export const LINGER_MAX_MS = 60_000;
+
+/** Waiting time between attempts to attach: doubles from the first to the last, each drawn from half of it to all of it. */
+export const ATTACH_BACKOFF_MIN_MS = 100;
+export const ATTACH_BACKOFF_MAX_MS = 3000;
+/** One attempt, from dialling to the relay's authenticated answer. */
+export const ATTACH_TIMEOUT_MS = 10_000;

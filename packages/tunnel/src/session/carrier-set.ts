@@ -1,0 +1,106 @@
+import { MAX_GONE_CARRIERS } from '../limits.ts';
+import type { Carrier } from './carrier.ts';
+import type { SentItem } from './sent-item.ts';
+
+/** The carriers of one session: those alive, those lost whose last acknowledgement is awaited, and what the peer may still ask of them. */
+export class CarrierSet {
+  readonly #alive = new Map<number, Carrier>();
+  readonly #gone = new Map<number, Carrier>();
+  /** Records received on carriers that are no more; the oldest are forgotten. */
+  readonly #received = new Map<number, number>();
+  readonly #requeue: (item: SentItem) => void;
+  #formerRate = 0;
+
+  constructor(requeue: (item: SentItem) => void) {
+    this.#requeue = requeue;
+  }
+
+  get alive(): readonly Carrier[] {
+    return [...this.#alive.values()];
+  }
+
+  get(carrierId: number): Carrier | null {
+    return this.#alive.get(carrierId) ?? null;
+  }
+
+  /** Bytes on their way on any carrier, lost ones included. */
+  get inFlightBytes(): number {
+    let bytes = 0;
+    for (const carrier of this.#alive.values()) bytes += carrier.ledger.inFlightBytes;
+    for (const carrier of this.#gone.values()) bytes += carrier.ledger.inFlightBytes;
+    return bytes;
+  }
+
+  /** The carriers that have received something without acknowledging it. */
+  get owing(): Carrier[] {
+    const owing: Carrier[] = [];
+    for (const carrier of this.#alive.values()) if (carrier.owesAck) owing.push(carrier);
+    return owing;
+  }
+
+  /** The smoothed round trip of the carrier in use, in milliseconds. */
+  get roundTripMs(): number {
+    return this.pick()?.ledger.smoothedRttMs ?? 0;
+  }
+
+  /** What the session knows of its path's rate, for a new carrier to start from; half of it, since the new one may be worse. */
+  get knownRate(): number {
+    return Math.max(this.#formerRate, this.pick()?.ledger.rate ?? 0) / 2;
+  }
+
+  add(carrier: Carrier): void {
+    this.#alive.set(carrier.id, carrier);
+  }
+
+  /** The carrier that new frames go over: the newest that is usable, a suspect one only when there is no other. */
+  pick(): Carrier | null {
+    let picked: Carrier | null = null;
+    for (const carrier of this.#alive.values()) {
+      if (!carrier.usable) continue;
+      if (picked === null || picked.suspect || !carrier.suspect) picked = carrier;
+    }
+    return picked;
+  }
+
+  /** Notes an acknowledgement; returns what it covers. Of a lost carrier it is the last word: the rest is sent again. */
+  acknowledge(carrierId: number, records: number, nowMs: number): SentItem[] {
+    const alive = this.#alive.get(carrierId);
+    if (alive !== undefined) return alive.ledger.acknowledge(records, nowMs);
+    const gone = this.#gone.get(carrierId);
+    if (gone === undefined) return [];
+    const items = gone.ledger.acknowledge(records, nowMs);
+    this.#gone.delete(carrierId);
+    for (const item of gone.ledger.takeAll()) this.#requeue(item);
+    return items;
+  }
+
+  /** How many records came on a carrier that is alive or was. */
+  recordsReceived(carrierId: number): number {
+    return this.#alive.get(carrierId)?.receivedRecords ?? this.#received.get(carrierId) ?? 0;
+  }
+
+  /** Takes out a carrier that both sides have let go. */
+  drop(carrier: Carrier): void {
+    this.#alive.delete(carrier.id);
+    this.#formerRate = carrier.ledger.rate;
+    this.#received.set(carrier.id, carrier.receivedRecords);
+    for (const oldest of this.#received.keys()) {
+      if (this.#received.size <= MAX_GONE_CARRIERS) break;
+      this.#received.delete(oldest);
+    }
+  }
+
+  /** Takes out a lost carrier; true when the peer has to be asked what arrived on it. */
+  lose(carrier: Carrier): boolean {
+    if (!this.#alive.has(carrier.id)) return false;
+    this.drop(carrier);
+    if (carrier.peerRetired && !carrier.ledger.outstanding) return false;
+    this.#gone.set(carrier.id, carrier);
+    return true;
+  }
+
+  clear(): void {
+    this.#alive.clear();
+    this.#gone.clear();
+  }
+}

@@ -1,0 +1,237 @@
+import { CarrierLedger, ProtocolError, type RecordOpener, type RecordSealer } from '@rozan/protocol';
+import type { Env } from '../env.ts';
+import {
+  ACK_BYTES,
+  ACK_RECORDS,
+  CARRIER_IN_FLIGHT,
+  FIRST_RECORD_BYTES,
+  MAX_RECORD_BYTES,
+  MIN_RECORD_BYTES,
+  RECORD_TIME_MS,
+} from '../limits.ts';
+import type { Conn } from '../network.ts';
+import { linger } from './linger.ts';
+import type { SentItem } from './sent-item.ts';
+
+/** How a carrier came to its end. */
+export type CarrierLossCause =
+  /** The connection ended cleanly, though nobody of ours had asked for it. */
+  | 'closed'
+  /** The connection broke with an error. */
+  | 'reset'
+  /** It was silent for too long, and another took over. */
+  | 'stalled'
+  /** The peer gave it up. */
+  | 'gone'
+  /** A record was not authentic: somebody in between has changed bytes. */
+  | 'not-authentic'
+  /** It was replaced in time and let go. */
+  | 'retired'
+  /** The session ended. */
+  | 'session-closed';
+
+/** A connection whose handshake is done, ready to carry a session. */
+export interface CarrierLink {
+  readonly carrierId: number;
+  readonly transport: string;
+  readonly conn: Conn;
+  readonly sealer: RecordSealer;
+  readonly opener: RecordOpener;
+  /** What the handshake's duration says of the round trip. */
+  readonly roundTripMs: number;
+}
+
+/** What a carrier tells its session. */
+export interface CarrierEvents {
+  onRecord(carrier: Carrier, record: Buffer): void;
+  /** After the records of one read: the moment to acknowledge and to send. */
+  onBatch(carrier: Carrier): void;
+  onWritable(carrier: Carrier): void;
+  onLost(carrier: Carrier, cause: CarrierLossCause): void;
+}
+
+/** One live connection under a session: seals and opens its records and counts what has happened on it. */
+export class Carrier {
+  readonly id: number;
+  readonly transport: string;
+  readonly ledger: CarrierLedger<SentItem>;
+  readonly attachedMs: number;
+  /** Whether a record under the carrier's own keys has come from the peer; before that it carries nothing. */
+  confirmed: boolean;
+  /** Silent for too long while bytes were awaited. */
+  suspect = false;
+  /** This side has sent its last frame on it. */
+  retired = false;
+  /** The peer has sent its last frame on it. */
+  peerRetired = false;
+  lastReceivedMs: number;
+  /** Since when an answer is awaited; meaningless while nothing is outstanding. */
+  awaitedSinceMs: number;
+  receivedRecords = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Pings since anything else happened. */
+  idlePings = 0;
+
+  readonly #env: Env;
+  readonly #link: CarrierLink;
+  readonly #events: CarrierEvents;
+  #elicitedRecords = 0;
+  #elicitedBytes = 0;
+  #sentRecords = 0;
+  #over = false;
+
+  constructor(env: Env, link: CarrierLink, options: { events: CarrierEvents; confirmed: boolean; rate: number }) {
+    const nowMs = env.clock.monotonicMs();
+    this.id = link.carrierId;
+    this.transport = link.transport;
+    this.confirmed = options.confirmed;
+    this.attachedMs = nowMs;
+    this.lastReceivedMs = nowMs;
+    this.awaitedSinceMs = nowMs;
+    this.#env = env;
+    this.#link = link;
+    this.#events = options.events;
+    this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, { nowMs, roundTripMs: link.roundTripMs, rate: options.rate });
+  }
+
+  /** Begins to read. `leftover`: bytes that came behind the handshake. */
+  start(leftover: Buffer): void {
+    const { conn } = this.#link;
+    conn.on('error', () => this.#lose('reset'));
+    conn.on('end', () => this.#ended());
+    conn.on('close', () => this.#lose('closed'));
+    conn.on('drain', () => this.#events.onWritable(this));
+    if (leftover.length > 0) this.#receive(leftover);
+    conn.on('data', (chunk: Buffer) => this.#receive(chunk));
+    conn.resume();
+  }
+
+  get lost(): boolean {
+    return this.#over;
+  }
+
+  /** Whether new frames may go over it. */
+  get usable(): boolean {
+    return this.confirmed && !this.retired && !this.peerRetired && !this.#over;
+  }
+
+  /** Whether the connection takes more bytes now. */
+  get writable(): boolean {
+    return !this.#link.conn.writableNeedDrain;
+  }
+
+  /** Whether stream bytes may be added to what is in flight. */
+  get hasRoom(): boolean {
+    return this.writable && this.ledger.inFlightBytes < this.ledger.windowBytes;
+  }
+
+  /** The plaintext bytes that a record should have now: small on a slow carrier, so that none takes long. */
+  get recordBytes(): number {
+    const { rate } = this.ledger;
+    if (rate === 0) return FIRST_RECORD_BYTES;
+    return Math.min(MAX_RECORD_BYTES, Math.max(MIN_RECORD_BYTES, Math.floor(rate * RECORD_TIME_MS)));
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#over) return;
+    this.lastReceivedMs = this.#env.clock.monotonicMs();
+    this.bytesReceived += chunk.length;
+    this.suspect = false;
+    try {
+      this.#link.opener.push(chunk);
+      for (let record = this.#link.opener.next(); record !== null; record = this.#link.opener.next()) {
+        this.receivedRecords += 1;
+        this.confirmed = true;
+        this.#events.onRecord(this, record);
+        if (this.#over) return;
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#lose('not-authentic');
+      return;
+    }
+    this.#events.onBatch(this);
+  }
+
+  /** Notes that a received record asks for an acknowledgement. */
+  elicited(bytes: number): void {
+    this.#elicitedRecords += 1;
+    this.#elicitedBytes += bytes;
+  }
+
+  get owesAck(): boolean {
+    return this.#elicitedRecords > 0;
+  }
+
+  /** Whether enough has come to acknowledge at once. */
+  get owesAckNow(): boolean {
+    return this.#elicitedRecords >= ACK_RECORDS || this.#elicitedBytes >= ACK_BYTES;
+  }
+
+  /** Notes that the present `receivedRecords` have been acknowledged. */
+  acked(): void {
+    this.#elicitedRecords = 0;
+    this.#elicitedBytes = 0;
+  }
+
+  /** Seals and writes one record. `items`: what asks for an acknowledgement; `idle`: there is nothing more to send. */
+  send(pieces: Buffer[], options: { items: readonly SentItem[]; idle: boolean; isPing: boolean }): void {
+    const nowMs = this.#env.clock.monotonicMs();
+    const { conn, sealer } = this.#link;
+    const chunks = sealer.seal(pieces);
+    let bytes = 0;
+    conn.cork();
+    for (const chunk of chunks) {
+      bytes += chunk.length;
+      conn.write(chunk);
+    }
+    conn.uncork();
+    this.bytesSent += bytes;
+    if (options.items.length > 0) {
+      if (!options.isPing) this.idlePings = 0;
+      // A ping asks about the silence before it; what else is sent starts the waiting.
+      if (!this.ledger.outstanding) {
+        this.awaitedSinceMs = options.isPing ? Math.max(this.lastReceivedMs, nowMs - 2000) : nowMs;
+      }
+      this.ledger.sent(this.#sentRecords, { bytes, idle: options.idle, items: options.items }, nowMs);
+    }
+    this.#sentRecords += 1;
+  }
+
+  /** Milliseconds for which an awaited answer has been missing; 0 while nothing is awaited. */
+  silentMs(nowMs: number): number {
+    return this.ledger.outstanding ? nowMs - Math.max(this.lastReceivedMs, this.awaitedSinceMs) : 0;
+  }
+
+  #ended(): void {
+    if (this.retired || this.peerRetired) this.#lose('retired');
+    else this.#lose('closed');
+  }
+
+  #lose(cause: CarrierLossCause): void {
+    if (this.#over) return;
+    this.#letGo();
+    this.#events.onLost(this, cause);
+  }
+
+  /** Gives the carrier up without telling the session: reads and discards what still comes, and closes late. */
+  abandon(): void {
+    if (!this.#over) this.#letGo();
+  }
+
+  /** Closes after everything written has gone out. */
+  finish(): void {
+    if (this.#over) return;
+    this.#link.conn.end();
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#over = true;
+    const { conn } = this.#link;
+    conn.removeAllListeners('data');
+    conn.removeAllListeners('drain');
+    linger(this.#env, conn);
+  }
+}

@@ -1,0 +1,152 @@
+import { type ControlFrame, dataHeaderBytes, RecordBuilder } from '@rozan/protocol';
+import type { Random } from '../env.ts';
+import { SESSION_PENDING_BYTES, SESSION_WINDOW, SMALL_RECORD_BYTES, SMALL_RECORD_PADDING_BYTES } from '../limits.ts';
+import type { Carrier } from './carrier.ts';
+import type { SentItem } from './sent-item.ts';
+import type { SessionStream } from './session-stream.ts';
+
+/** What one stream puts into a record at most while others wait. */
+const SHARE_BYTES = 16 * 1024;
+
+/** The sending side of a session: what waits, in which order it goes, and how it is put into records. */
+export class RecordWriter {
+  readonly #random: Random;
+  readonly #builder = new RecordBuilder();
+  #control: ControlFrame[] = [];
+  /** Streams with something to send, in the order of their turns. */
+  readonly #sendable = new Set<SessionStream>();
+  /** Streams whose application waits to write on. */
+  readonly #holding = new Set<SessionStream>();
+  #pendingBytes = 0;
+  #sentBytes = 0;
+  #limit = SESSION_WINDOW.initialBytes;
+  #ackRequested = false;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Bytes that streams hold and no carrier has taken. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  pendingAdded(bytes: number): void {
+    this.#pendingBytes += bytes;
+  }
+
+  /** The peer takes so many bytes over all streams. */
+  raiseLimit(limit: number): void {
+    if (limit > this.#limit) this.#limit = limit;
+  }
+
+  control(frame: ControlFrame): void {
+    this.#control.push(frame);
+  }
+
+  schedule(stream: SessionStream): void {
+    this.#sendable.add(stream);
+  }
+
+  /** The stream's application waits until `resumeWriters` finds room. */
+  hold(stream: SessionStream): void {
+    this.#holding.add(stream);
+  }
+
+  forget(stream: SessionStream): void {
+    this.#sendable.delete(stream);
+    this.#holding.delete(stream);
+  }
+
+  /** The next record carries what acknowledgements are owed, even if it carries nothing else. */
+  requestAck(): void {
+    this.#ackRequested = true;
+  }
+
+  /** Takes back what a lost carrier did not deliver. */
+  requeue(item: SentItem): void {
+    if (item.stream !== null) item.stream.pieceLost(item.piece);
+    else if (item.frame.type !== 'ping' && item.frame.type !== 'retire') this.#control.push(item.frame);
+  }
+
+  /** Lets applications write on, first come first served, as far as there is room. */
+  resumeWriters(): void {
+    for (const stream of this.#holding) {
+      if (this.#pendingBytes >= SESSION_PENDING_BYTES && stream.sendQueue.pendingBytes > 0) continue;
+      this.#holding.delete(stream);
+      stream.resumeWriting();
+    }
+  }
+
+  /** Writes one record with exactly these frames, and the acknowledgements owed. */
+  write(carrier: Carrier, options: { acks: readonly Carrier[]; frames: readonly ControlFrame[]; isPing: boolean }): void {
+    const items: SentItem[] = [];
+    this.#addAcks(options.acks);
+    for (const frame of options.frames) this.#addControl(frame, items);
+    this.#send(carrier, { items, isPing: options.isPing });
+  }
+
+  /** Writes the next record of what waits; false when there is nothing that may go now. */
+  writeNext(carrier: Carrier, owing: readonly Carrier[]): boolean {
+    const items: SentItem[] = [];
+    const roomBytes = carrier.recordBytes;
+    const frames = this.#control;
+    let taken = 0;
+    for (const frame of frames) {
+      if (this.#builder.bytes >= roomBytes) break;
+      this.#addControl(frame, items);
+      taken += 1;
+    }
+    this.#control = frames.slice(taken);
+    if (carrier.hasRoom) this.#addData(roomBytes, items);
+    if (items.length === 0 && !(this.#ackRequested && owing.length > 0)) return false;
+    this.#addAcks(owing);
+    this.#send(carrier, { items, isPing: false });
+    return true;
+  }
+
+  #addAcks(carriers: readonly Carrier[]): void {
+    this.#ackRequested = false;
+    for (const carrier of carriers) {
+      this.#builder.control({ type: 'ack', carrierId: carrier.id, records: carrier.receivedRecords });
+      carrier.acked();
+    }
+  }
+
+  #addControl(frame: ControlFrame, items: SentItem[]): void {
+    this.#builder.control(frame);
+    items.push({ stream: null, frame });
+  }
+
+  #addData(roomBytes: number, items: SentItem[]): void {
+    let skipped = 0;
+    while (skipped < this.#sendable.size) {
+      const [stream] = this.#sendable;
+      if (stream === undefined) return;
+      const leftBytes = roomBytes - this.#builder.bytes - dataHeaderBytes(stream.id, stream.sendQueue.offset, roomBytes);
+      if (leftBytes <= 0) return;
+      const credit = this.#limit - this.#sentBytes;
+      const share = this.#sendable.size > 1 ? Math.min(leftBytes, SHARE_BYTES) : leftBytes;
+      const next = stream.takePiece(share, credit);
+      this.#sendable.delete(stream);
+      if (next === null) {
+        // Held up by the session's window it waits for its turn; otherwise whatever brings new work schedules it again.
+        if (!stream.sendQueue.hasWork(Number.POSITIVE_INFINITY)) continue;
+        this.#sendable.add(stream);
+        skipped += 1;
+        continue;
+      }
+      this.#sentBytes += next.fresh;
+      this.#builder.data({ streamId: stream.id, ...next.piece });
+      items.push({ stream, piece: next.piece });
+      if (stream.sendQueue.hasWork(Number.POSITIVE_INFINITY)) this.#sendable.add(stream);
+    }
+  }
+
+  #send(carrier: Carrier, options: { items: readonly SentItem[]; isPing: boolean }): void {
+    if (this.#builder.bytes < SMALL_RECORD_BYTES) {
+      this.#builder.padding(1 + Math.floor(this.#random.fraction() * SMALL_RECORD_PADDING_BYTES));
+    }
+    carrier.send(this.#builder.take(), { ...options, idle: this.#sendable.size === 0 });
+  }
+}

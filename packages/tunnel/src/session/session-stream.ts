@@ -1,0 +1,241 @@
+import { Duplex } from 'node:stream';
+import { type Piece, ProtocolError, Reassembly, ReceiveWindow, type ResetCode, SendQueue } from '@rozan/protocol';
+import { STREAM_WINDOW } from '../limits.ts';
+import { StreamResetError } from './stream-reset-error.ts';
+import type { TunnelStream } from './tunnel-stream.ts';
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  nowMs(): number;
+  roundTripMs(): number;
+  /** The stream has something to send. */
+  schedule(stream: SessionStream): void;
+  /** Whether the session takes more bytes from applications now; if not, it calls `resumeWriting` when it does. */
+  takesMore(stream: SessionStream): boolean;
+  /** Bytes were added to what waits for a carrier. */
+  pendingAdded(bytes: number): void;
+  /** The reader consumed bytes, so the session's window moves. */
+  consumed(bytes: number): void;
+  sendWindow(stream: SessionStream, limit: number): void;
+  sendReset(stream: SessionStream, code: ResetCode): void;
+  /** Both directions are over and everything is told: the session can forget the stream. */
+  finished(stream: SessionStream): void;
+}
+
+type WriteDone = (error?: Error | null) => void;
+
+/**
+ * A stream as the application sees it. The session moves its bytes: it takes pieces to send, hands in pieces received and tells of windows,
+ * acknowledgements and resets.
+ */
+export class SessionStream extends Duplex implements TunnelStream {
+  readonly id: number;
+  readonly opened: Promise<void>;
+  readonly sendQueue: SendQueue = new SendQueue(STREAM_WINDOW.initialBytes);
+  /** At the relay: whether its OPEN frame has arrived. */
+  announced = false;
+  readonly #host: StreamHost;
+  readonly #reassembly = new Reassembly();
+  readonly #window: ReceiveWindow;
+  #ready: Buffer[] = [];
+  #accounted = 0;
+  #wanted = false;
+  #endPushed = false;
+  #heldWrite: WriteDone | null = null;
+  #resolveOpened: () => void = () => {};
+  #rejectOpened: (error: Error) => void = () => {};
+  /** The end of the sending direction, as far as it is told: nothing, in flight, acknowledged. */
+  #sendEnd: 'open' | 'told' | 'acknowledged' = 'open';
+  #resetBy: 'us' | 'peer' | null = null;
+  #resetCode: ResetCode = 'cancelled';
+
+  constructor(id: number, host: StreamHost) {
+    super({ allowHalfOpen: true });
+    this.id = id;
+    this.#host = host;
+    this.#window = new ReceiveWindow(STREAM_WINDOW, host.nowMs());
+    this.opened = new Promise((resolve, reject) => {
+      this.#resolveOpened = resolve;
+      this.#rejectOpened = reject;
+    });
+    this.opened.catch(() => {});
+  }
+
+  /** Bytes that wait for a carrier or for the reader. */
+  get heldBytes(): number {
+    return this.sendQueue.pendingBytes + this.#reassembly.highest - this.#accounted;
+  }
+
+  /** The relay has connected to the target. */
+  noteOpened(): void {
+    this.#resolveOpened();
+  }
+
+  reset(code: ResetCode): void {
+    this.#resetCode = code;
+    this.destroy();
+  }
+
+  // --- the application's side -----------------------------------------------------------------------------------------------------
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
+    this.sendQueue.push(chunk);
+    this.#host.pendingAdded(chunk.length);
+    this.#host.schedule(this);
+    if (this.#host.takesMore(this)) done();
+    else this.#heldWrite = done;
+  }
+
+  override _final(done: WriteDone): void {
+    this.sendQueue.end();
+    this.#host.schedule(this);
+    done();
+  }
+
+  override _read(): void {
+    this.#wanted = true;
+    this.#deliver();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (error instanceof StreamResetError) this.#resetCode = error.resetCode;
+    this.#rejectOpened(error ?? new StreamResetError(this.#resetCode));
+    const clean = this.#sendEnd !== 'open' && this.#reassembly.complete;
+    // What was written but is not on its way yet still goes out when both directions ended cleanly.
+    const ending = this.writableFinished && this.#reassembly.complete;
+    if (!clean && !ending && this.#resetBy === null) this.#abort('us', this.#resetCode);
+    this.#consumeRest();
+    this.#heldWrite = null;
+    done(error);
+  }
+
+  #abort(by: 'us' | 'peer', code: ResetCode): void {
+    this.#resetBy = by;
+    const untold = this.#sendEnd === 'open';
+    this.#host.pendingAdded(-this.sendQueue.pendingBytes);
+    this.sendQueue.discard();
+    if (by === 'us' || untold) {
+      this.#sendEnd = 'told';
+      this.#host.sendReset(this, code);
+    }
+  }
+
+  // --- the session's side: sending ------------------------------------------------------------------------------------------------
+
+  /** The next piece to send, as `SendQueue.take`; what it frees lets the application write on. */
+  takePiece(maxBytes: number, sessionCredit: number): { piece: Piece; fresh: number } | null {
+    const taken = this.sendQueue.take(maxBytes, sessionCredit);
+    if (taken === null) return null;
+    if (taken.fresh > 0) this.#host.pendingAdded(-taken.fresh);
+    if (taken.piece.end) this.#sendEnd = 'told';
+    return taken;
+  }
+
+  /** Lets the application write on. */
+  resumeWriting(): void {
+    const done = this.#heldWrite;
+    this.#heldWrite = null;
+    done?.();
+  }
+
+  pieceAcknowledged(piece: Piece): void {
+    if (piece.end) this.endAcknowledged();
+  }
+
+  pieceLost(piece: Piece): void {
+    if (this.#resetBy !== null) {
+      // The bytes are of no use any more, but the peer still has to learn where the stream ends.
+      if (piece.end) this.#host.sendReset(this, this.#resetCode);
+      return;
+    }
+    this.sendQueue.requeue(piece);
+    this.#host.schedule(this);
+  }
+
+  /** The peer knows how this direction ends: the end itself or our RESET has been acknowledged. */
+  endAcknowledged(): void {
+    this.#sendEnd = 'acknowledged';
+    this.#checkFinished();
+  }
+
+  // --- the session's side: receiving ----------------------------------------------------------------------------------------------
+
+  /**
+   * Takes bytes that arrived; returns by how much they raise what counts against the session's window.
+   * Throws a `ProtocolError` (`violation`).
+   */
+  receive(offset: number, bytes: Buffer, end: boolean): number {
+    const before = this.#reassembly.highest;
+    if (offset + bytes.length > this.#window.limit) throw new ProtocolError('violation', 'bytes beyond a stream window');
+    const ready = this.#reassembly.insert(offset, bytes, end);
+    this.noteOpened();
+    if (this.destroyed) this.#consumeRest();
+    else {
+      this.#ready.push(...ready);
+      this.#deliver();
+    }
+    this.#checkFinished();
+    return this.#reassembly.highest - before;
+  }
+
+  /** The peer ended the stream; returns as `receive`. */
+  receiveReset(code: ResetCode, finalOffset: number): number {
+    const before = this.#reassembly.highest;
+    if (finalOffset > this.#window.limit) throw new ProtocolError('violation', 'a stream ends beyond its window');
+    this.#reassembly.setFinal(finalOffset);
+    if (this.#resetBy === null) {
+      this.#abort('peer', 'cancelled');
+      this.destroy(new StreamResetError(code));
+    }
+    this.#consumeRest();
+    this.#checkFinished();
+    return this.#reassembly.highest - before;
+  }
+
+  /** The session is lost: nothing is told to anybody any more. */
+  sessionLost(code: ResetCode): void {
+    this.#resetBy ??= 'peer';
+    this.#sendEnd = 'acknowledged';
+    if (!this.#cleanlyOver()) this.destroy(new StreamResetError(code));
+  }
+
+  #cleanlyOver(): boolean {
+    return this.destroyed || (this.writableFinished && this.#endPushed && this.sendQueue.pendingBytes === 0);
+  }
+
+  #deliver(): void {
+    let consumed = 0;
+    while (this.#wanted) {
+      const run = this.#ready.shift();
+      if (run === undefined) break;
+      consumed += run.length;
+      this.#wanted = this.push(run);
+    }
+    if (consumed > 0) this.#consume(consumed);
+    if (this.#ready.length === 0 && this.#reassembly.complete && !this.#endPushed && !this.destroyed) {
+      this.#endPushed = true;
+      this.push(null);
+    }
+  }
+
+  #consume(bytes: number): void {
+    this.#accounted += bytes;
+    const limit = this.#window.consume(bytes, this.#host.nowMs(), this.#host.roundTripMs());
+    if (limit !== null && this.#reassembly.final === null) this.#host.sendWindow(this, limit);
+    this.#host.consumed(bytes);
+  }
+
+  /** Nobody will read any more: all that has come counts as consumed, so that the session's window does not leak. */
+  #consumeRest(): void {
+    this.#ready = [];
+    const rest = this.#reassembly.highest - this.#accounted;
+    this.#accounted += rest;
+    if (rest > 0) this.#host.consumed(rest);
+  }
+
+  #checkFinished(): void {
+    if (this.#sendEnd === 'acknowledged' && (this.#reassembly.final !== null || this.#resetBy === 'peer')) {
+      if (this.#resetBy !== null || this.#reassembly.complete) this.#host.finished(this);
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { readAll } from '../testing/stream-helpers.ts';
+import { StreamResetError } from './stream-reset-error.ts';
+import { createSessionPair, type SessionPair } from './testing/session-pair.ts';
+
+const TARGET = Buffer.from('target');
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Lets time pass until `done` has settled. */
+async function runUntil<T>(pair: SessionPair, done: Promise<T>, stepMs = 20): Promise<T> {
+  let settled = false;
+  done.then(
+    () => (settled = true),
+    () => (settled = true),
+  );
+  for (let step = 0; step < 20_000 && !settled; step += 1) await pair.clock.advance(stepMs);
+  assert.ok(settled, 'it goes on for ever');
+  return done;
+}
+
+/** An echo at the relay's end for every stream. */
+function echo(pair: SessionPair): () => void {
+  let served = 0;
+  return () => {
+    for (const { stream } of pair.accepted.slice(served)) {
+      served += 1;
+      stream.on('error', () => {});
+      stream.pipe(stream);
+    }
+  };
+}
+
+describe('a session', () => {
+  it('carries bytes both ways with half-close', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const stream = pair.client.openStream(TARGET);
+    stream.end('question');
+    await pair.clock.settle();
+    const [opened] = pair.accepted;
+    assert.ok(opened !== undefined);
+    assert.deepEqual(opened.target, TARGET);
+    pair.relay.sendOpened(opened.stream);
+    assert.equal((await runUntil(pair, readAll(opened.stream))).toString(), 'question');
+    opened.stream.end('answer');
+    await runUntil(pair, stream.opened);
+    assert.equal((await runUntil(pair, readAll(stream))).toString(), 'answer');
+    await pair.clock.advance(1000);
+    assert.equal(pair.client.streamCount, 0);
+    assert.equal(pair.relay.streamCount, 0);
+    assert.equal(pair.client.heldBytes, 0);
+  });
+
+  for (const kind of ['rst', 'fin', 'stall'] as const) {
+    it(`goes on at the last byte when carriers are cut by ${kind}`, async () => {
+      const pair = await createSessionPair({ latencyMs: 5 });
+      const serve = echo(pair);
+      const data = randomBytes(3_000_000);
+      await pair.attach();
+      const stream = pair.client.openStream(TARGET);
+      stream.end(data);
+      const result = readAll(stream);
+      let settled = false;
+      result.then(() => (settled = true));
+      for (let round = 0; round < 400 && !settled; round += 1) {
+        await pair.clock.advance(30);
+        serve();
+        if (round % 3 !== 2) continue;
+        pair.network.cutAll(kind);
+        await pair.clock.advance(10);
+        const old = pair.client.carriers;
+        await pair.attach();
+        for (const carrier of old) pair.client.giveUp(carrier);
+      }
+      assert.equal(sha256(await runUntil(pair, result)), sha256(data));
+      await pair.clock.advance(1000);
+      assert.equal(pair.client.streamCount, 0);
+      assert.equal(pair.relay.streamCount, 0);
+      assert.equal(pair.relay.heldBytes, 0);
+    });
+  }
+
+  it('loses nothing while there is no carrier', async () => {
+    const pair = await createSessionPair();
+    const stream = pair.client.openStream(TARGET);
+    stream.end('patience');
+    await pair.clock.advance(60_000);
+    await pair.attach();
+    await pair.clock.settle();
+    const [opened] = pair.accepted;
+    assert.equal((await runUntil(pair, readAll(opened?.stream ?? stream))).toString(), 'patience');
+  });
+
+  it('tells the other end of a reset, typed, and forgets the stream', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const stream = pair.client.openStream(TARGET);
+    stream.write('x');
+    await pair.clock.settle();
+    const failed = new Promise<unknown>((resolve) => stream.on('error', resolve));
+    pair.accepted[0]?.stream.reset('refused');
+    const error = await runUntil(pair, failed);
+    assert.ok(error instanceof StreamResetError);
+    assert.equal(error.resetCode, 'refused');
+    await assert.rejects(stream.opened, StreamResetError);
+    await pair.clock.advance(1000);
+    assert.equal(pair.client.streamCount, 0);
+    assert.equal(pair.relay.streamCount, 0);
+  });
+
+  it('stops a writer whose peer does not read, and no other', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const slow = pair.client.openStream(TARGET);
+    const quick = pair.client.openStream(TARGET);
+    let written = 0;
+    const fill = () => {
+      while (written < 50_000_000) {
+        written += 65_536;
+        if (!slow.write(Buffer.alloc(65_536))) return;
+      }
+    };
+    slow.on('drain', fill);
+    fill();
+    await pair.clock.advance(2000);
+    assert.ok(written < 2_000_000, `${written} bytes were taken without a reader`);
+    quick.end('through');
+    await pair.clock.advance(100);
+    assert.equal((await runUntil(pair, readAll(pair.accepted[1]?.stream ?? quick))).toString(), 'through');
+  });
+
+  it('replaces a carrier without losing it: both ends retire it', async () => {
+    const pair = await createSessionPair({ latencyMs: 5 });
+    const serve = echo(pair);
+    const data = randomBytes(2_000_000);
+    let carrier = await pair.attach();
+    const stream = pair.client.openStream(TARGET);
+    stream.end(data);
+    const result = readAll(stream);
+    for (let round = 0; round < 6; round += 1) {
+      await pair.clock.advance(40);
+      serve();
+      const next = await pair.attach();
+      pair.client.retire(carrier);
+      carrier = next;
+    }
+    assert.equal(sha256(await runUntil(pair, result)), sha256(data));
+    await pair.clock.advance(5000);
+    assert.deepEqual([...new Set(pair.lost.map(({ cause }) => cause))], ['retired']);
+    assert.equal(pair.client.carriers.length, 1);
+    assert.equal(pair.relay.carriers.length, 1);
+  });
+
+  it('ends its streams with an error when it is closed', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const stream = pair.client.openStream(TARGET);
+    stream.write('x');
+    await pair.clock.settle();
+    const failed = new Promise<unknown>((resolve) => stream.on('error', resolve));
+    pair.accepted[0]?.stream.on('error', () => {});
+    pair.relay.close('relay-shutdown');
+    const error = await runUntil(pair, failed);
+    assert.ok(error instanceof StreamResetError);
+    assert.equal(error.resetCode, 'relay-shutdown');
+    assert.ok(pair.client.closed);
+  });
+});

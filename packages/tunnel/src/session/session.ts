@@ -1,0 +1,405 @@
+import {
+  type ControlFrame,
+  decodeFrames,
+  type Frame,
+  ProtocolError,
+  type ResetCode,
+  ReceiveWindow,
+  resetCodeNumber,
+  resetCodeOf,
+} from '@rozan/protocol';
+import type { Env } from '../env.ts';
+import { ACK_DELAY_MS, MAX_SESSION_STREAMS, SESSION_PENDING_BYTES, SESSION_WINDOW } from '../limits.ts';
+import { Carrier, type CarrierLink, type CarrierLossCause } from './carrier.ts';
+import { CarrierSet } from './carrier-set.ts';
+import { RecordWriter } from './record-writer.ts';
+import { SessionStream } from './session-stream.ts';
+import { StreamIds } from './stream-ids.ts';
+
+/** What a session tells its owner. */
+export interface SessionEvents {
+  /** A carrier is confirmed and may carry data. */
+  onCarrierLive?(carrier: Carrier): void;
+  onCarrierLost?(carrier: Carrier, cause: CarrierLossCause): void;
+  /** Something arrived on the carrier. */
+  onProgress?(carrier: Carrier): void;
+  /** At the relay: a stream was opened to the encoded target. */
+  onStream?(stream: SessionStream, target: Buffer): void;
+  /** At the client: the relay wants new streams to go elsewhere. */
+  onDrain?(): void;
+  /** The session is over and all its streams are reset; `by` says who ended it. */
+  onClosed?(code: ResetCode, by: 'us' | 'peer'): void;
+}
+
+/** How a session is set up. */
+export interface SessionOptions {
+  readonly role: 'client' | 'relay';
+  readonly events: SessionEvents;
+  readonly maxStreams?: number;
+}
+
+/**
+ * The long-lived association of a client and a relay: streams above, carriers below, either end alike. It does not dial and knows no
+ * transport; whoever owns it adds carriers. With none it waits, and loses nothing.
+ */
+export class Session {
+  readonly #env: Env;
+  readonly #options: SessionOptions;
+  readonly #carriers: CarrierSet;
+  readonly #writer: RecordWriter;
+  readonly #streams = new Map<number, SessionStream>();
+  readonly #ids = new StreamIds();
+  readonly #window: ReceiveWindow;
+  #nextStreamId = 1;
+  #received = 0;
+  #pumpScheduled = false;
+  #cancelAckTimer: (() => void) | null = null;
+  #closed = false;
+
+  constructor(env: Env, options: SessionOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#window = new ReceiveWindow(SESSION_WINDOW, env.clock.monotonicMs());
+    this.#writer = new RecordWriter(env.random);
+    this.#carriers = new CarrierSet((item) => this.#writer.requeue(item));
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Streams that are not finished. */
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** The carriers that are not lost. */
+  get carriers(): readonly Carrier[] {
+    return this.#carriers.alive;
+  }
+
+  /** Whether a carrier is there that takes data. */
+  get attached(): boolean {
+    return this.#carriers.pick() !== null;
+  }
+
+  /** Bytes held for this session: in flight, waiting for a carrier, waiting for a reader. */
+  get heldBytes(): number {
+    let bytes = this.#carriers.inFlightBytes;
+    for (const stream of this.#streams.values()) bytes += stream.heldBytes;
+    return bytes;
+  }
+
+  /** Adds a carrier whose handshake is done. `confirmed`: the peer has proved that it holds the carrier's keys (docs/spec/wire.md). */
+  addCarrier(link: CarrierLink, options: { confirmed: boolean; leftover: Buffer }): Carrier {
+    const carrier = new Carrier(this.#env, link, {
+      confirmed: options.confirmed,
+      rate: this.#carriers.knownRate,
+      events: {
+        onRecord: (source, record) => this.#onRecord(source, record),
+        onBatch: (source) => this.#onBatch(source),
+        onWritable: () => this.#schedulePump(),
+        onLost: (lost, cause) => this.#onLost(lost, cause),
+      },
+    });
+    if (this.#closed) {
+      carrier.finish();
+      return carrier;
+    }
+    this.#carriers.add(carrier);
+    if (options.confirmed) {
+      // The relay may use the carrier only when a record of ours has come, so there has to be one.
+      this.#writer.control({ type: 'ping' });
+      this.#live(carrier);
+    }
+    carrier.start(options.leftover);
+    return carrier;
+  }
+
+  #live(carrier: Carrier): void {
+    this.#options.events.onCarrierLive?.(carrier);
+    this.#schedulePump();
+  }
+
+  /** Opens a stream to an encoded target (client). The OPEN frame and the first bytes travel together. */
+  openStream(target: Buffer): SessionStream {
+    const id = this.#nextStreamId;
+    this.#nextStreamId += 1;
+    const stream = this.#createStream(id);
+    this.#writer.control({ type: 'open', streamId: id, target });
+    this.#schedulePump();
+    return stream;
+  }
+
+  /** Tells the client that the target of its stream is connected (relay). */
+  sendOpened(stream: SessionStream): void {
+    this.#control({ type: 'opened', streamId: stream.id });
+  }
+
+  /** Asks the client to open new streams elsewhere (relay). */
+  sendDrain(): void {
+    this.#control({ type: 'drain' });
+  }
+
+  /** Asks the peer for a sign of life over this carrier. */
+  ping(carrier: Carrier): void {
+    this.#writer.write(carrier, { acks: this.#carriers.owing, frames: [{ type: 'ping' }], isPing: true });
+  }
+
+  /** Lets a carrier go in peace: nothing new goes over it, and it is closed when both sides have nothing more on it. */
+  retire(carrier: Carrier): void {
+    if (carrier.retired || carrier.lost) return;
+    this.#writer.write(carrier, { acks: this.#carriers.owing, frames: [{ type: 'retire' }], isPing: false });
+    carrier.retired = true;
+    this.#finishRetired(carrier);
+  }
+
+  /** Gives a silent carrier up: what it did not deliver goes over others. The connection itself is closed late. */
+  giveUp(carrier: Carrier): void {
+    if (carrier.lost) return;
+    carrier.abandon();
+    this.#onLost(carrier, 'stalled');
+  }
+
+  /** Ends the session and resets its streams. The peer hears of it where a carrier is there. */
+  close(code: ResetCode): void {
+    if (this.#closed) return;
+    const carrier = this.#carriers.pick();
+    const frames: ControlFrame[] = [{ type: 'close', code: resetCodeNumber(code) }];
+    if (carrier !== null) this.#writer.write(carrier, { acks: [], frames, isPing: false });
+    this.#end(code, 'us');
+  }
+
+  #end(code: ResetCode, by: 'us' | 'peer'): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelAckTimer?.();
+    for (const carrier of this.#carriers.alive) {
+      carrier.finish();
+      this.#options.events.onCarrierLost?.(carrier, 'session-closed');
+    }
+    this.#carriers.clear();
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) stream.sessionLost(code);
+    this.#options.events.onClosed?.(code, by);
+  }
+
+  // --- sending --------------------------------------------------------------------------------------------------------------------
+
+  #control(frame: ControlFrame): void {
+    if (this.#closed) return;
+    this.#writer.control(frame);
+    this.#schedulePump();
+  }
+
+  #schedulePump(): void {
+    if (this.#pumpScheduled || this.#closed) return;
+    this.#pumpScheduled = true;
+    queueMicrotask(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    for (;;) {
+      const carrier = this.#carriers.pick();
+      if (this.#closed || carrier === null || !carrier.writable) break;
+      if (!this.#writer.writeNext(carrier, this.#carriers.owing)) break;
+    }
+    if (this.attached) this.#writer.resumeWriters();
+    this.#setAckTimer();
+  }
+
+  #setAckTimer(): void {
+    if (this.#cancelAckTimer !== null || this.#closed || this.#carriers.owing.length === 0) return;
+    this.#cancelAckTimer = this.#env.clock.setTimer(ACK_DELAY_MS, () => {
+      this.#cancelAckTimer = null;
+      const carrier = this.#carriers.pick();
+      if (carrier !== null) this.#writer.write(carrier, { acks: this.#carriers.owing, frames: [], isPing: false });
+    });
+  }
+
+  #createStream(id: number): SessionStream {
+    const stream = new SessionStream(id, {
+      nowMs: () => this.#env.clock.monotonicMs(),
+      roundTripMs: () => this.#carriers.roundTripMs,
+      schedule: (source) => {
+        this.#writer.schedule(source);
+        this.#schedulePump();
+      },
+      takesMore: (source) => {
+        if (this.#writer.pendingBytes < SESSION_PENDING_BYTES && this.attached) return true;
+        this.#writer.hold(source);
+        return false;
+      },
+      pendingAdded: (bytes) => this.#writer.pendingAdded(bytes),
+      consumed: (bytes) => this.#consumed(bytes),
+      sendWindow: (source, limit) => this.#control({ type: 'window', streamId: source.id, limit }),
+      sendReset: (source, code) => {
+        const finalOffset = source.sendQueue.offset;
+        this.#control({ type: 'reset', streamId: source.id, code: resetCodeNumber(code), finalOffset });
+      },
+      finished: (source) => {
+        this.#streams.delete(source.id);
+        this.#writer.forget(source);
+      },
+    });
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  #consumed(bytes: number): void {
+    const limit = this.#window.consume(bytes, this.#env.clock.monotonicMs(), this.#carriers.roundTripMs);
+    if (limit !== null) this.#control({ type: 'session-window', limit });
+  }
+
+  // --- receiving ------------------------------------------------------------------------------------------------------------------
+
+  #onRecord(carrier: Carrier, record: Buffer): void {
+    const first = carrier.receivedRecords === 1 && this.#options.role === 'relay';
+    try {
+      let eliciting = false;
+      for (const frame of decodeFrames(record)) {
+        if (frame.type !== 'ack') eliciting = true;
+        this.#onFrame(carrier, frame);
+        if (this.#closed) return;
+      }
+      if (eliciting) carrier.elicited(record.length);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.close('internal');
+      return;
+    }
+    if (first) this.#live(carrier);
+  }
+
+  #onBatch(carrier: Carrier): void {
+    if (carrier.owesAckNow) this.#ackNow();
+    this.#setAckTimer();
+    this.#schedulePump();
+    this.#options.events.onProgress?.(carrier);
+  }
+
+  #ackNow(): void {
+    const carrier = this.#carriers.pick();
+    if (carrier?.writable) this.#writer.requestAck();
+  }
+
+  #onFrame(carrier: Carrier, frame: Frame): void {
+    switch (frame.type) {
+      case 'ping':
+        return;
+      case 'data':
+        carrier.idlePings = 0;
+        this.#onData(frame.streamId, (stream) => stream.receive(frame.offset, frame.bytes, frame.end));
+        return;
+      case 'ack':
+        this.#onAck(frame.carrierId, frame.records);
+        return;
+      case 'open':
+        this.#onOpen(frame.streamId, frame.target);
+        return;
+      case 'opened':
+        this.#streams.get(frame.streamId)?.noteOpened();
+        return;
+      case 'reset':
+        this.#onData(frame.streamId, (stream) => stream.receiveReset(resetCodeOf(frame.code), frame.finalOffset));
+        return;
+      case 'window':
+        this.#onWindow(frame.streamId, frame.limit);
+        return;
+      case 'session-window':
+        this.#writer.raiseLimit(frame.limit);
+        return;
+      case 'retire':
+        this.#onRetire(carrier);
+        return;
+      case 'gone':
+        this.#onGone(frame.carrierId);
+        return;
+      case 'drain':
+        this.#options.events.onDrain?.();
+        return;
+      case 'close':
+        this.#end(resetCodeOf(frame.code), 'peer');
+        return;
+    }
+  }
+
+  #onData(streamId: number, receive: (stream: SessionStream) => number): void {
+    const stream = this.#streams.get(streamId) ?? this.#peerStream(streamId);
+    if (stream === null) return;
+    this.#received += receive(stream);
+    if (this.#received > this.#window.limit) throw new ProtocolError('violation', 'bytes beyond the session window');
+  }
+
+  /** The stream that the peer mentions for the first time, or null for one that is finished. */
+  #peerStream(streamId: number): SessionStream | null {
+    if (this.#options.role === 'client') {
+      if (streamId >= this.#nextStreamId) throw new ProtocolError('violation', 'a stream that was never opened');
+      return null;
+    }
+    if (!this.#ids.isNew(streamId)) return null;
+    if (this.#streams.size >= MAX_SESSION_STREAMS) throw new ProtocolError('violation', 'too many streams');
+    return this.#createStream(streamId);
+  }
+
+  #onOpen(streamId: number, target: Buffer): void {
+    if (this.#options.role === 'client') throw new ProtocolError('violation', 'a relay opens no streams');
+    const stream = this.#streams.get(streamId) ?? this.#peerStream(streamId);
+    if (stream === null || stream.announced) return;
+    stream.announced = true;
+    stream.noteOpened();
+    if (this.#streams.size > (this.#options.maxStreams ?? MAX_SESSION_STREAMS)) stream.reset('busy');
+    else this.#options.events.onStream?.(stream, target);
+  }
+
+  #onWindow(streamId: number, limit: number): void {
+    const stream = this.#streams.get(streamId) ?? this.#peerStream(streamId);
+    if (stream === null) return;
+    stream.sendQueue.raiseLimit(limit);
+    this.#writer.schedule(stream);
+  }
+
+  #onAck(carrierId: number, records: number): void {
+    for (const item of this.#carriers.acknowledge(carrierId, records, this.#env.clock.monotonicMs())) {
+      if (item.stream !== null) item.stream.pieceAcknowledged(item.piece);
+      else if (item.frame.type === 'reset') this.#streams.get(item.frame.streamId)?.endAcknowledged();
+    }
+    const carrier = this.#carriers.get(carrierId);
+    if (carrier?.retired) this.#finishRetired(carrier);
+  }
+
+  #onRetire(carrier: Carrier): void {
+    carrier.peerRetired = true;
+    if (!carrier.retired) this.retire(carrier);
+    else this.#finishRetired(carrier);
+  }
+
+  /** Closes a retired carrier once the peer has retired it too; its connection ends in order, so nothing on it is lost. */
+  #finishRetired(carrier: Carrier): void {
+    if (!carrier.retired || !carrier.peerRetired || carrier.lost || carrier.ledger.outstanding) return;
+    carrier.finish();
+    this.#carriers.drop(carrier);
+    // The peer's last records on it are acknowledged over another carrier.
+    this.#control({ type: 'ack', carrierId: carrier.id, records: carrier.receivedRecords });
+    this.#options.events.onCarrierLost?.(carrier, 'retired');
+  }
+
+  #onGone(carrierId: number): void {
+    const carrier = this.#carriers.get(carrierId);
+    if (carrier !== null) {
+      carrier.finish();
+      this.#onLost(carrier, 'gone');
+    }
+    this.#control({ type: 'ack', carrierId, records: this.#carriers.recordsReceived(carrierId) });
+  }
+
+  #onLost(carrier: Carrier, cause: CarrierLossCause): void {
+    if (this.#closed) return;
+    if (this.#carriers.lose(carrier)) this.#control({ type: 'gone', carrierId: carrier.id });
+    this.#options.events.onCarrierLost?.(carrier, cause);
+  }
+}
