@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { handOver } from './hand-over.mjs';
 import { ensureInstalled, say } from './install.mjs';
+import { endWithParent } from './parent.mjs';
 import { isOwnNode, root } from './runtime.mjs';
 
 /** How long a program that has said its exit code may take to let go of what it holds. */
@@ -15,6 +16,7 @@ const lingerMs = 3_000;
  * @param {() => Promise<number>} run called on our own Node only; gives the exit code
  */
 export async function onOwnNode(script, run) {
+  endWithParent();
   try {
     const node = await ensureInstalled();
     if (!isOwnNode()) return await handOver(node, [script, ...process.argv.slice(2)]);
