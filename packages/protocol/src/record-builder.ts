@@ -1,4 +1,10 @@
-import { type ControlFrame, type DataFrame, encodeControlFrame, MAX_DATA_HEADER_BYTES, writeDataHeader } from './frame.ts';
+import {
+  type ControlFrame,
+  type DataFrame,
+  encodeControlFrame,
+  MAX_DATA_HEADER_BYTES,
+  writeDataHeader,
+} from './frame.ts';
 
 /** Pieces up to this size are copied beside their headers; larger ones stay where they are. */
 const COPY_BYTES = 2048;

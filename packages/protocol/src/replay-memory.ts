@@ -88,14 +88,13 @@ class IdMemory {
 
   forget(nowMs: number): void {
     const { rememberMs, windowMs } = this.#rules;
-    const [oldest] = this.#generations;
-    if (oldest === undefined || oldest.lastMs + rememberMs >= nowMs) return;
-    this.#generations = this.#generations.filter(({ lastMs, ids }) => {
-      if (lastMs + rememberMs >= nowMs) return true;
+    const isOver = ({ lastMs }: Generation) => lastMs + rememberMs < nowMs;
+    if (!this.#generations.some(isOver)) return;
+    for (const { lastMs, ids } of this.#generations.filter(isOver)) {
       this.#floorMs = Math.max(this.#floorMs, lastMs + windowMs + 1);
       this.#size -= ids.size;
-      return false;
-    });
+    }
+    this.#generations = this.#generations.filter((generation) => !isOver(generation));
   }
 
   isStale(stampMs: number, nowMs: number): boolean {
