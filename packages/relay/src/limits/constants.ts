@@ -97,16 +97,16 @@ export const STRANGER_BOUNDS = {
   total: 16_384,
   /** Below this share of `total` it listens again. */
   reopenShare: 0.9,
-  /** Of one prefix, drained as they send; those beyond are held and drained slowly. */
-  drainedPerPrefix: 256,
   /** Of one prefix; beyond, its oldest is let go, if it is older than `leastAgeMs`. */
   perPrefix: 1_024,
-  /** No connection is let go for its prefix's cap when younger: probes give up within seconds (C31, C32). */
+  /** Probes give up within seconds: a connection older than this may go when its prefix has too many. */
   leastAgeMs: 2 * MINUTE,
-  /** How often held connections are drained a little, and idle ones looked for. */
+  /** Of one prefix; beyond, its oldest is let go, however young. */
+  perPrefixAtAnyAge: 4_096,
+  /** How often idle connections are looked for. */
   sweepMs: 5 * SECOND,
   /** How long an ended connection may linger for the peer's end. */
-  lingerMs: MINUTE,
+  lingerMs: 5 * SECOND,
 } as const;
 
 /** The file of unsynced handshakes (DESIGN §3.2 "Replays"). */
