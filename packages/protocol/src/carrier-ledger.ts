@@ -59,6 +59,12 @@ export class CarrierLedger<Item> {
     this.#formerRate = start.rate;
   }
 
+  /** Sets what is known of the round trip from outside, before anything was sent. */
+  seedRoundTrip(roundTripMs: number): void {
+    this.#smoothedRttMs = roundTripMs;
+    this.#leastRttMs = roundTripMs;
+  }
+
   /** Bytes sent and not acknowledged. */
   get inFlightBytes(): number {
     return this.#inFlightBytes;

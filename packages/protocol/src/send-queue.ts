@@ -14,6 +14,7 @@ export class SendQueue {
   #freshHead = 0;
   #freshBytes = 0;
   #lost: Piece[] = [];
+  #lostBytes = 0;
   #offset = 0;
   #limit: number;
   #ended = false;
@@ -24,9 +25,9 @@ export class SendQueue {
     this.#limit = limit;
   }
 
-  /** Bytes written and not yet taken for the first time. */
+  /** Bytes that wait to be taken, for the first time or again. */
   get pendingBytes(): number {
-    return this.#freshBytes;
+    return this.#freshBytes + this.#lostBytes;
   }
 
   /** The offset of the next new byte: what has been taken at least once lies below it. */
@@ -60,6 +61,7 @@ export class SendQueue {
   /** Gives back a piece that was lost with its carrier. */
   requeue(piece: Piece): void {
     this.#lost.push(piece);
+    this.#lostBytes += piece.bytes.length;
   }
 
   /** Forgets everything that is not sent yet; `offset` is final afterwards. */
@@ -68,6 +70,7 @@ export class SendQueue {
     this.#freshHead = 0;
     this.#freshBytes = 0;
     this.#lost = [];
+    this.#lostBytes = 0;
     this.#ended = true;
     this.#endTaken = true;
   }
@@ -75,6 +78,7 @@ export class SendQueue {
   #takeLost(maxBytes: number): Piece | null {
     const piece = this.#lost[0];
     if (piece === undefined) return null;
+    this.#lostBytes -= Math.min(maxBytes, piece.bytes.length);
     if (piece.bytes.length <= maxBytes) {
       this.#lost.shift();
       return piece;

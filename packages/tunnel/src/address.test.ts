@@ -25,24 +25,24 @@ test('refuses everything else, and does not repeat it', () => {
     '',
     ':',
     ':80',
-    '203.0.113.7',
-    '203.0.113.7:',
-    '203.0.113.7:65536',
-    '203.0.113.7:-1',
-    '203.0.113.7:+1',
-    '203.0.113.7:01',
-    '203.0.113.7:1e3',
-    '203.0.113.7: 80',
-    ' 203.0.113.7:80',
-    '203.0.113.07:80',
-    '203.0.113.256:80',
+    '198.51.100.7',
+    '198.51.100.7:',
+    '198.51.100.7:65536',
+    '198.51.100.7:-1',
+    '198.51.100.7:+1',
+    '198.51.100.7:01',
+    '198.51.100.7:1e3',
+    '198.51.100.7: 80',
+    ' 198.51.100.7:80',
+    '198.51.100.07:80',
+    '198.51.100.256:80',
     '0x7f.1:80',
     'example.org:80',
-    '2001:db8::7:80',
-    '[203.0.113.7]:80',
-    '[2001:db8::7:80',
+    '2001:db8::9:80',
+    '[198.51.100.7]:80',
+    '[2001:db8::9:80',
     '[fe80::1%eth0]:80',
-    '[2001:db8::7]',
+    '[2001:db8::9]',
     `[${'0:'.repeat(100)}1]:80`,
     '9'.repeat(1_000_000),
   ];
@@ -51,7 +51,7 @@ test('refuses everything else, and does not repeat it', () => {
     try {
       parseAddress(text);
     } catch (error) {
-      assert.ok(error instanceof Error && (text.length < 9 || !error.message.includes(text)));
+      assert.ok(error instanceof Error && (text.length < 3 || !error.message.includes(text)));
     }
   }
   for (const text of ['', '70000', '1.5', '٣']) assert.throws(() => parsePort(text), isBadParams);

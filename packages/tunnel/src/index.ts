@@ -15,6 +15,20 @@ export {
   toTunnelError,
 } from './network.ts';
 export { createEnv, type EnvOptions } from './real-env.ts';
+export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
+export { type AttachedCarrier, type AttachOptions, attachOver, type RelayIdentity } from './session/client-handshake.ts';
+export { backoffMs, sleep } from './session/backoff.ts';
+export type { Carrier, CarrierLink, CarrierLossCause } from './session/carrier.ts';
+export {
+  ClientSession,
+  type ClientSessionEvents,
+  type ClientSessionOptions,
+  type DialCarrier,
+} from './session/client-session.ts';
+export { RelayClock } from './session/relay-clock.ts';
+export { NO_ROTATION, type RotationPolicy } from './session/rotation.ts';
+export { Session, type SessionEvents, type SessionOptions } from './session/session.ts';
+export type { SessionStream } from './session/session-stream.ts';
 export { StreamResetError } from './session/stream-reset-error.ts';
 export type { StreamOpener, Target, TunnelStream } from './session/tunnel-stream.ts';
 export type {

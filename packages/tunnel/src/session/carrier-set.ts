@@ -1,4 +1,4 @@
-import { MAX_GONE_CARRIERS } from '../limits.ts';
+import { MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
 import type { Carrier } from './carrier.ts';
 import type { SentItem } from './sent-item.ts';
 
@@ -46,6 +46,11 @@ export class CarrierSet {
   /** What the session knows of its path's rate, for a new carrier to start from; half of it, since the new one may be worse. */
   get knownRate(): number {
     return Math.max(this.#formerRate, this.pick()?.ledger.rate ?? 0) / 2;
+  }
+
+  mayAdd(carrierId: number): boolean {
+    const used = this.#alive.has(carrierId) || this.#gone.has(carrierId) || this.#received.has(carrierId);
+    return !used && this.#alive.size < MAX_SESSION_CARRIERS;
   }
 
   add(carrier: Carrier): void {

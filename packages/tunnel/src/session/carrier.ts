@@ -37,8 +37,8 @@ export interface CarrierLink {
   readonly conn: Conn;
   readonly sealer: RecordSealer;
   readonly opener: RecordOpener;
-  /** What the handshake's duration says of the round trip. */
-  readonly roundTripMs: number;
+  /** What the handshake's duration says of the round trip; null at the relay, which learns it from the first record. */
+  readonly roundTripMs: number | null;
 }
 
 /** What a carrier tells its session. */
@@ -92,7 +92,7 @@ export class Carrier {
     this.#env = env;
     this.#link = link;
     this.#events = options.events;
-    this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, { nowMs, roundTripMs: link.roundTripMs, rate: options.rate });
+    this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, { nowMs, roundTripMs: link.roundTripMs ?? 0, rate: options.rate });
   }
 
   /** Begins to read. `leftover`: bytes that came behind the handshake. */
@@ -142,7 +142,7 @@ export class Carrier {
       this.#link.opener.push(chunk);
       for (let record = this.#link.opener.next(); record !== null; record = this.#link.opener.next()) {
         this.receivedRecords += 1;
-        this.confirmed = true;
+        if (!this.confirmed) this.#confirm();
         this.#events.onRecord(this, record);
         if (this.#over) return;
       }
@@ -152,6 +152,11 @@ export class Carrier {
       return;
     }
     this.#events.onBatch(this);
+  }
+
+  #confirm(): void {
+    this.confirmed = true;
+    this.ledger.seedRoundTrip(Math.max(0.1, this.lastReceivedMs - this.attachedMs));
   }
 
   /** Notes that a received record asks for an acknowledgement. */

@@ -61,11 +61,6 @@ export class SessionStream extends Duplex implements TunnelStream {
     this.opened.catch(() => {});
   }
 
-  /** Bytes that wait for a carrier or for the reader. */
-  get heldBytes(): number {
-    return this.sendQueue.pendingBytes + this.#reassembly.highest - this.#accounted;
-  }
-
   /** The relay has connected to the target. */
   noteOpened(): void {
     this.#resolveOpened();
@@ -126,7 +121,7 @@ export class SessionStream extends Duplex implements TunnelStream {
   takePiece(maxBytes: number, sessionCredit: number): { piece: Piece; fresh: number } | null {
     const taken = this.sendQueue.take(maxBytes, sessionCredit);
     if (taken === null) return null;
-    if (taken.fresh > 0) this.#host.pendingAdded(-taken.fresh);
+    this.#host.pendingAdded(-taken.piece.bytes.length);
     if (taken.piece.end) this.#sendEnd = 'told';
     return taken;
   }
@@ -149,6 +144,7 @@ export class SessionStream extends Duplex implements TunnelStream {
       return;
     }
     this.sendQueue.requeue(piece);
+    this.#host.pendingAdded(piece.bytes.length);
     this.#host.schedule(this);
   }
 

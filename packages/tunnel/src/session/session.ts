@@ -25,6 +25,8 @@ export interface SessionEvents {
   onProgress?(carrier: Carrier): void;
   /** At the relay: a stream was opened to the encoded target. */
   onStream?(stream: SessionStream, target: Buffer): void;
+  /** The session's `heldBytes` may have changed. */
+  onHeldBytes?(bytes: number): void;
   /** At the client: the relay wants new streams to go elsewhere. */
   onDrain?(): void;
   /** The session is over and all its streams are reset; `by` says who ended it. */
@@ -36,6 +38,8 @@ export interface SessionOptions {
   readonly role: 'client' | 'relay';
   readonly events: SessionEvents;
   readonly maxStreams?: number;
+  /** Whether the session may take more bytes from applications; when that turns to yes again, `wake` has to be called. */
+  readonly mayHoldMore?: () => boolean;
 }
 
 /**
@@ -85,9 +89,7 @@ export class Session {
 
   /** Bytes held for this session: in flight, waiting for a carrier, waiting for a reader. */
   get heldBytes(): number {
-    let bytes = this.#carriers.inFlightBytes;
-    for (const stream of this.#streams.values()) bytes += stream.heldBytes;
-    return bytes;
+    return this.#carriers.inFlightBytes + this.#writer.pendingBytes + this.#received - this.#window.consumed;
   }
 
   /** Adds a carrier whose handshake is done. `confirmed`: the peer has proved that it holds the carrier's keys (docs/spec/wire.md). */
@@ -114,6 +116,11 @@ export class Session {
     }
     carrier.start(options.leftover);
     return carrier;
+  }
+
+  /** Whether a carrier with this number may be added: numbers are used once, and there are not too many carriers. */
+  mayAdd(carrierId: number): boolean {
+    return !this.#closed && this.#carriers.mayAdd(carrierId);
   }
 
   #live(carrier: Carrier): void {
@@ -208,8 +215,18 @@ export class Session {
       if (this.#closed || carrier === null || !carrier.writable) break;
       if (!this.#writer.writeNext(carrier, this.#carriers.owing)) break;
     }
-    if (this.attached) this.#writer.resumeWriters();
+    if (this.#takesBytes()) this.#writer.resumeWriters();
     this.#setAckTimer();
+    this.#options.events.onHeldBytes?.(this.heldBytes);
+  }
+
+  /** Looks again whether something can be sent or taken. */
+  wake(): void {
+    this.#schedulePump();
+  }
+
+  #takesBytes(): boolean {
+    return this.attached && (this.#options.mayHoldMore?.() ?? true);
   }
 
   #setAckTimer(): void {
@@ -230,7 +247,7 @@ export class Session {
         this.#schedulePump();
       },
       takesMore: (source) => {
-        if (this.#writer.pendingBytes < SESSION_PENDING_BYTES && this.attached) return true;
+        if (this.#writer.pendingBytes < SESSION_PENDING_BYTES && this.#takesBytes()) return true;
         this.#writer.hold(source);
         return false;
       },

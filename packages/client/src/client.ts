@@ -1,0 +1,40 @@
+import { type Env, NO_ROTATION, type RotationPolicy, type SocketAddress } from '@rozan/tunnel';
+import type { ServerEntry } from '@rozan/protocol';
+import { RelayDialer } from './establish/relay-dialer.ts';
+import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
+import { SessionPool } from './session-pool.ts';
+
+/** A client's configuration. */
+export interface ClientConfig {
+  /** At least one, the preferred ones first. */
+  readonly entries: readonly ServerEntry[];
+  readonly socks: SocketAddress;
+  readonly http: SocketAddress;
+  /** Tell applications of success only once the relay has connected to the target. */
+  readonly strictReplies?: boolean | undefined;
+  readonly rotation?: RotationPolicy | undefined;
+}
+
+/** A running client. Disposing it ends its sessions and proxies. */
+export interface Client extends AsyncDisposable {
+  readonly proxies: LocalProxies;
+  readonly pool: SessionPool;
+  /** Resolves when a session is up and a stream can be opened. Rejects with the signal's reason. */
+  ready(signal: AbortSignal): Promise<void>;
+}
+
+/** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
+export async function createClient(config: ClientConfig, env: Env): Promise<Client> {
+  await using stack = new AsyncDisposableStack();
+  const dialers = config.entries.map((entry) => new RelayDialer(env, entry));
+  const pool = stack.use(new SessionPool(env, { dialers, rotation: config.rotation ?? NO_ROTATION }));
+  const { socks, http, strictReplies } = config;
+  const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener: pool }));
+  const running = stack.move();
+  return {
+    proxies,
+    pool,
+    ready: (signal) => pool.ready(signal),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}

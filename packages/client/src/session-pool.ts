@@ -1,0 +1,206 @@
+import { encodeTarget } from '@rozan/protocol';
+import {
+  backoffMs,
+  type CancelTimer,
+  type Env,
+  type RotationPolicy,
+  sleep,
+  type StreamOpener,
+  StreamResetError,
+  type Target,
+  TunnelError,
+  type TunnelStream,
+} from '@rozan/tunnel';
+import { type Attempt, race } from './establish/race.ts';
+import type { RelayDialer } from './establish/relay-dialer.ts';
+import { HOME_LOST_MS, LIVE_GRACE_MS, OPEN_WAIT_MS, POOL_TICK_MS, RELAY_STAGGER_MS, ROUND_BACKOFF } from './limits.ts';
+import { RecentFailures } from './recent-failures.ts';
+import { codeOf, RelaySession } from './relay-session.ts';
+
+/** How the pool is set up. */
+export interface SessionPoolOptions {
+  /** One per relay, the preferred ones first; at least one. */
+  readonly dialers: readonly RelayDialer[];
+  readonly rotation: RotationPolicy;
+}
+
+/**
+ * Keeps a session for new streams: most of the time one, a second through another relay when the first has lost its home or is asked to
+ * drain, and the older ones for as long as they have streams. Never gives up.
+ */
+export class SessionPool implements StreamOpener, AsyncDisposable {
+  readonly #env: Env;
+  readonly #options: SessionPoolOptions;
+  /** The newest is the one for new streams. */
+  #sessions: RelaySession[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #failures: RecentFailures;
+  readonly #over = new AbortController();
+  #connecting = false;
+  #cancelTick: CancelTimer = () => {};
+
+  constructor(env: Env, options: SessionPoolOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#failures = new RecentFailures(env.clock);
+    this.#connect();
+    this.#tickLater();
+  }
+
+  /** Sessions that are not over. */
+  get sessions(): readonly RelaySession[] {
+    return this.#sessions;
+  }
+
+  isLive(): boolean {
+    return this.#live() !== null;
+  }
+
+  #live(): RelaySession | null {
+    const live = this.#sessions.filter(({ client }) => client.detachedMs < LIVE_GRACE_MS);
+    return live.findLast(({ draining }) => !draining) ?? live.at(-1) ?? null;
+  }
+
+  async open(target: Target, options: { readonly signal?: AbortSignal } = {}): Promise<TunnelStream> {
+    const code = this.#failures.find(target);
+    if (code !== null) throw new StreamResetError(code);
+    const session = this.#live() ?? (await this.#waitLive(options.signal));
+    const stream = session.client.session.openStream(encodeTarget(target));
+    stream.opened.catch((error: unknown) => {
+      if (error instanceof StreamResetError) this.#failures.add(target, error.resetCode);
+    });
+    return stream;
+  }
+
+  /** Resolves when a session is live. Rejects with the signal's reason. */
+  async ready(signal: AbortSignal): Promise<void> {
+    while (this.#live() === null) await this.#changed(signal);
+  }
+
+  async #waitLive(signal: AbortSignal | undefined): Promise<RelaySession> {
+    const patience = new AbortController();
+    const cancel = this.#env.clock.setTimer(OPEN_WAIT_MS, () => patience.abort(new StreamResetError('session-lost')));
+    const any = AbortSignal.any([patience.signal, this.#over.signal, ...(signal === undefined ? [] : [signal])]);
+    try {
+      for (;;) {
+        const session = this.#live();
+        if (session !== null) return session;
+        await this.#changed(any);
+      }
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Resolves when a session became live or ended. */
+  #changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiting.delete(wake);
+        reject(signal.reason);
+      };
+      const wake = () => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      if (signal.aborted) onAbort();
+      else {
+        this.#waiting.add(wake);
+        signal.addEventListener('abort', onAbort, { once: true });
+      }
+    });
+  }
+
+  #wakeAll(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  // --- sessions -------------------------------------------------------------------------------------------------------------------
+
+  /** Relays for a new session: those without one of ours first. */
+  #order(): RelayDialer[] {
+    const taken = new Set(this.#sessions.map(({ dialer }) => dialer));
+    const { dialers } = this.#options;
+    return [...dialers.filter((dialer) => !taken.has(dialer)), ...dialers.filter((dialer) => taken.has(dialer))];
+  }
+
+  /** Whether new streams need another session than those that are there. */
+  #isNeeded(): boolean {
+    return !this.#sessions.some(({ client, draining }) => client.detachedMs < HOME_LOST_MS && !draining);
+  }
+
+  #connect(): void {
+    if (this.#connecting || this.#over.signal.aborted) return;
+    this.#connecting = true;
+    this.#connectLoop()
+      .catch(() => {})
+      .finally(() => {
+        this.#connecting = false;
+      });
+  }
+
+  async #connectLoop(): Promise<void> {
+    for (let failures = 0; this.#isNeeded(); failures += 1) {
+      if (failures > 0) {
+        const waitMs = backoffMs(failures, { ...ROUND_BACKOFF, fraction: this.#env.random.fraction() });
+        await sleep(this.#env, waitMs, this.#over.signal);
+      }
+      try {
+        await this.#openSession();
+        return;
+      } catch (error) {
+        if (this.#over.signal.aborted) return;
+        this.#env.log({ event: 'connect.failed', code: codeOf(error), relays: this.#options.dialers.length });
+      }
+    }
+  }
+
+  async #openSession(): Promise<void> {
+    const attempts = this.#order().map((dialer): Attempt<RelaySession> => async (signal) => {
+      const first = await dialer.dial(() => ({ kind: 'new' }), signal);
+      if (signal.aborted) {
+        first.link.conn.destroy();
+        throw signal.reason;
+      }
+      return new RelaySession(this.#env, {
+        dialer,
+        first,
+        rotation: this.#options.rotation,
+        events: { onLive: () => this.#wakeAll(), onClosed: (closed) => this.#onClosed(closed) },
+      });
+    });
+    const session = await race(this.#env, attempts, {
+      staggerMs: RELAY_STAGGER_MS,
+      signal: this.#over.signal,
+      discard: (loser) => loser.client.close('cancelled'),
+    });
+    if (session.client.session.closed) throw new TunnelError('session-closed', 'the session ended at once');
+    this.#sessions.push(session);
+    this.#wakeAll();
+  }
+
+  #onClosed(session: RelaySession): void {
+    this.#sessions = this.#sessions.filter((other) => other !== session);
+    this.#wakeAll();
+    if (this.#isNeeded()) this.#connect();
+  }
+
+  #tickLater(): void {
+    this.#cancelTick = this.#env.clock.setTimer(POOL_TICK_MS, () => {
+      if (this.#isNeeded()) this.#connect();
+      const current = this.#live();
+      for (const session of this.#sessions) {
+        const idle = session.client.session.streamCount === 0;
+        if (current !== null && session !== current && idle) session.client.close('cancelled');
+      }
+      this.#tickLater();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort(new TunnelError('session-closed', 'the client stops'));
+    this.#cancelTick();
+    for (const { client } of this.#sessions) client.close('cancelled');
+  }
+}

@@ -1,0 +1,166 @@
+import {
+  type AttachAttempt,
+  type AttachStatus,
+  type Channel,
+  type ClientFlight,
+  drawPaddingBytes,
+  type KeyPair,
+  MAX_FLIGHT_PADDING_BYTES,
+  ProtocolError,
+  RecordOpener,
+  RecordSealer,
+  RelayHandshake,
+  type RelayHandshakeDone,
+} from '@rozan/protocol';
+import type { CarrierLink, Conn, Env } from '@rozan/tunnel';
+import type { Source } from '../limits/source-key.ts';
+import type { SourceLimits } from '../limits/source-limits.ts';
+import type { SessionRegistry } from '../session-registry.ts';
+import type { Guest, StrangerHall } from '../strangers/stranger-hall.ts';
+
+/** How a first flight fared. */
+export type HandshakeOutcome = AttachStatus | 'stranger' | 'stale' | 'replayed' | 'full';
+
+/** Judges an outer-authentic flight; when it is fresh, whatever must be on disk is on disk when the promise resolves. */
+export type ReplayGuard = (flight: ClientFlight) => Promise<'fresh' | 'stale' | 'replayed' | 'full'>;
+
+/** What `Acceptor` needs. */
+export interface AcceptorOptions {
+  readonly relayKey: KeyPair;
+  readonly channels: readonly Channel[];
+  readonly replayGuard: ReplayGuard;
+  readonly registry: SessionRegistry;
+  readonly limits: SourceLimits;
+  readonly strangers: StrangerHall;
+  readonly retentionMs: number;
+  readonly onOutcome: (outcome: HandshakeOutcome) => void;
+}
+
+/** An accepted connection until its handshake is decided. */
+interface Arrival {
+  readonly conn: Conn;
+  readonly source: Source;
+  readonly guest: Guest;
+  readonly transport: string;
+}
+
+/** Reads first flights. Whoever sends none that is right becomes a stranger, without a byte of an answer. */
+export class Acceptor {
+  readonly #env: Env;
+  readonly #options: AcceptorOptions;
+
+  constructor(env: Env, options: AcceptorOptions) {
+    this.#env = env;
+    this.#options = options;
+  }
+
+  /** Takes an accepted, undressed connection. */
+  accept(conn: Conn, transport: string): void {
+    const { strangers, limits, relayKey, channels } = this.#options;
+    const source = limits.sourceOf(conn.remoteAddress);
+    const arrival: Arrival = { conn, source, transport, guest: strangers.admit(conn, source) };
+    const handshake = new RelayHandshake({ relayKey, channels });
+    const stop = () => {
+      conn.pause();
+      conn.off('data', onData);
+      conn.off('end', onEnd);
+    };
+    const onEnd = () => {
+      stop();
+      this.#turnAway(arrival, 'stranger');
+    };
+    const onData = (chunk: Buffer) => {
+      arrival.guest.touch();
+      try {
+        const flight = handshake.receive(chunk);
+        if (flight === null) return;
+        stop();
+        this.#judge(arrival, flight).catch((error: unknown) => this.#refuse(arrival, error));
+      } catch (error) {
+        stop();
+        this.#refuse(arrival, error);
+      }
+    };
+    conn.on('data', onData);
+    conn.on('end', onEnd);
+  }
+
+  /** Anything that goes wrong looks the same from outside. */
+  #refuse(arrival: Arrival, error: unknown): void {
+    if (!(error instanceof ProtocolError)) this.#env.log({ event: 'accept.failed', code: 'internal' });
+    this.#turnAway(arrival, 'stranger');
+  }
+
+  #turnAway({ guest }: Arrival, outcome: HandshakeOutcome): void {
+    this.#options.onOutcome(outcome);
+    guest.turnAway();
+  }
+
+  async #judge(arrival: Arrival, flight: ClientFlight): Promise<void> {
+    const verdict = await this.#options.replayGuard(flight);
+    if (arrival.conn.destroyed) return;
+    if (verdict !== 'fresh') {
+      this.#turnAway(arrival, verdict);
+      return;
+    }
+    const attempt = flight.open();
+    if (attempt.request.kind === 'new') this.#openSession(arrival, flight, attempt);
+    else this.#resumeSession(arrival, flight, attempt);
+  }
+
+  #openSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
+    const { registry, limits } = this.#options;
+    const permit = registry.draining ? null : limits.openSession(arrival.source, flight.channelId);
+    if (permit === null) {
+      this.#deny(arrival, attempt, 'busy');
+      return;
+    }
+    const done = this.#reply(arrival, attempt, 'accepted');
+    if (done.sessionSecret === null) throw new ProtocolError('violation', 'an accepted new session has a secret');
+    registry.create(permit, done.sessionSecret).attach(linkOf(arrival, done, 0), flight.leftover);
+  }
+
+  #resumeSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
+    const { request } = attempt;
+    if (request.kind === 'new') return;
+    const session = this.#options.registry.find(request.lookupId);
+    if (session === null || !attempt.verifyResume(session.secret)) this.#deny(arrival, attempt, 'unknown-session');
+    else if (!session.mayAttach(request.carrierId)) this.#deny(arrival, attempt, 'busy');
+    else {
+      session.acceptLookup(request.lookupId);
+      const done = this.#reply(arrival, attempt, 'accepted');
+      session.attach(linkOf(arrival, done, request.carrierId), flight.leftover);
+    }
+  }
+
+  /** Says no, sealed, to a client of ours; to everyone else the connection looks like any stranger's from then on. */
+  #deny(arrival: Arrival, attempt: AttachAttempt, status: AttachStatus): void {
+    const { flight } = this.#seal(attempt, status);
+    arrival.conn.write(flight);
+    this.#turnAway(arrival, status);
+  }
+
+  #reply(arrival: Arrival, attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {
+    const done = this.#seal(attempt, status);
+    arrival.conn.write(done.flight);
+    arrival.guest.leave();
+    this.#options.onOutcome(status);
+    return done;
+  }
+
+  #seal(attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {
+    const { random, clock } = this.#env;
+    const fraction = random.fraction();
+    return attempt.accept({
+      reply: { status, relayTimeMs: Math.floor(clock.wallMs()), retentionMs: this.#options.retentionMs },
+      paddingBytes: drawPaddingBytes({ fraction, minBytes: 0, maxBytes: MAX_FLIGHT_PADDING_BYTES }),
+      random: (count) => random.bytes(count),
+    });
+  }
+}
+
+function linkOf({ conn, transport }: Arrival, { keys }: RelayHandshakeDone, carrierId: number): CarrierLink {
+  const sealer = new RecordSealer(keys.send);
+  const opener = new RecordOpener(keys.receive);
+  return { carrierId, transport, conn, sealer, opener, roundTripMs: null };
+}

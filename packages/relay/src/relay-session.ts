@@ -1,0 +1,218 @@
+import { decodeTarget, idsHeld, idsToAdd, idsToRemove, lookupKeyOf, ProtocolError, type ResetCode, type Target } from '@rozan/protocol';
+import { type Carrier, type CarrierLink, type Conn, type Env, Session, type SessionStream, splice } from '@rozan/tunnel';
+import { EgressError } from './egress/egress-error.ts';
+import type { Egress } from './egress/dial.ts';
+import type { EvictionCause, MemoryBudget, SessionAccount } from './limits/memory-budget.ts';
+import type { SessionPermit } from './limits/source-limits.ts';
+
+/** What a relay's sessions share. */
+export interface RelaySessionContext {
+  readonly env: Env;
+  readonly egress: Egress;
+  readonly budget: MemoryBudget;
+  readonly streamsPerSession: number;
+  readonly counters: SessionCounters;
+}
+
+/** Counts what happens in sessions; see metrics/. */
+export interface SessionCounters {
+  streamOpened(): void;
+  streamClosed(): void;
+  dialled(outcome: 'connected' | ResetCode): void;
+  moved(bytes: { readonly up: number; readonly down: number }): void;
+  carrierAttached(): void;
+  carrierLost(cause: string): void;
+}
+
+/** Where a session's lookup ids are kept. */
+export interface LookupTable {
+  set(id: string, session: RelaySession): unknown;
+  delete(id: string): void;
+}
+
+/** One client's session at the relay: its streams lead to the egress, its memory is accounted for, its lookup ids are kept in the table. */
+export class RelaySession {
+  readonly secret: Buffer;
+  readonly permit: SessionPermit;
+  readonly session: Session;
+  readonly #context: RelaySessionContext;
+  readonly #table: LookupTable;
+  readonly #lookupKey: Buffer;
+  readonly #account: SessionAccount;
+  readonly #onOver: (session: RelaySession) => void;
+  #accepted = 0;
+  #detached = false;
+  /** A carrier of it has been confirmed; before that the session is worth nothing to anybody. */
+  #confirmed = false;
+  #charged = 0;
+
+  constructor(
+    context: RelaySessionContext,
+    options: { secret: Buffer; permit: SessionPermit; table: LookupTable; onOver: (session: RelaySession) => void },
+  ) {
+    this.secret = options.secret;
+    this.permit = options.permit;
+    this.#context = context;
+    this.#table = options.table;
+    this.#onOver = options.onOver;
+    this.#lookupKey = lookupKeyOf(options.secret);
+    for (const { id } of idsToAdd(this.#lookupKey, { previous: null, accepted: 0 })) this.#table.set(id.toString('latin1'), this);
+    const { source, channel } = options.permit;
+    this.#account = context.budget.register({
+      channel,
+      prefix: source.isLocal ? null : source.key,
+      evict: (cause) => this.#evict(cause),
+    });
+    this.session = new Session(context.env, {
+      role: 'relay',
+      maxStreams: context.streamsPerSession,
+      mayHoldMore: () => this.#account.hasRoom(),
+      events: {
+        onStream: (stream, target) => this.#onStream(stream, target),
+        onCarrierLive: () => this.#onLive(),
+        onCarrierLost: (carrier, cause) => this.#onCarrierLost(carrier, cause),
+        onHeldBytes: (bytes) => this.#charge(bytes),
+        onClosed: () => this.#onClosed(),
+      },
+    });
+  }
+
+  get detached(): boolean {
+    return this.#detached;
+  }
+
+  /** Whether one more carrier, of this number, may be added. */
+  mayAttach(carrierId: number): boolean {
+    return this.session.mayAdd(carrierId);
+  }
+
+  /** Adds a carrier that the client has asked for; it counts when its first record has come. */
+  attach(link: CarrierLink, leftover: Buffer): void {
+    this.#context.counters.carrierAttached();
+    this.session.addCarrier(link, { confirmed: false, leftover });
+  }
+
+  /** Moves the window of lookup ids up to an id whose attach was right. */
+  acceptLookup(id: Buffer): void {
+    const held = idsHeld(this.#lookupKey, this.#accepted);
+    const counter = held.find((entry) => entry.id.equals(id))?.counter ?? 0;
+    if (counter <= this.#accepted) return;
+    const move = { previous: this.#accepted, accepted: counter };
+    for (const entry of idsToAdd(this.#lookupKey, move)) this.#table.set(entry.id.toString('latin1'), this);
+    for (const entry of idsToRemove(this.#lookupKey, move)) this.#table.delete(entry.id.toString('latin1'));
+    this.#accepted = counter;
+  }
+
+  /** Ends the session and resets its streams. */
+  close(code: ResetCode): void {
+    this.session.close(code);
+  }
+
+  #evict(cause: EvictionCause): void {
+    this.#context.env.log({ event: 'session.evicted', cause });
+    this.session.close('session-lost');
+  }
+
+  #onLive(): void {
+    this.#confirmed = true;
+    if (!this.#detached) return;
+    this.#detached = false;
+    this.#account.attach();
+  }
+
+  #onCarrierLost(_carrier: Carrier, cause: string): void {
+    this.#context.counters.carrierLost(cause);
+    if (this.session.closed || this.session.carriers.length > 0) return;
+    if (!this.#confirmed) {
+      this.session.close('session-lost');
+      return;
+    }
+    if (this.#detached) return;
+    this.#detached = true;
+    this.#account.detach();
+  }
+
+  #onClosed(): void {
+    for (const { id } of idsHeld(this.#lookupKey, this.#accepted)) this.#table.delete(id.toString('latin1'));
+    this.#account.close();
+    this.permit.close();
+    this.#onOver(this);
+  }
+
+  #charge(bytes: number): void {
+    const delta = bytes - this.#charged;
+    this.#charged = bytes;
+    if (delta < 0) this.#account.release(-delta);
+    else if (delta > 0 && !this.#account.charge(delta)) this.#account.onRoom(() => this.session.wake());
+  }
+
+  // --- streams --------------------------------------------------------------------------------------------------------------------
+
+  #onStream(stream: SessionStream, encodedTarget: Buffer): void {
+    stream.on('error', () => {});
+    const release = this.permit.openStream();
+    if (release === null) {
+      stream.reset('busy');
+      return;
+    }
+    this.#context.counters.streamOpened();
+    stream.once('close', () => {
+      release();
+      this.#context.counters.streamClosed();
+    });
+    this.#connect(stream, encodedTarget).catch((error: unknown) => {
+      if (!stream.destroyed) stream.reset(resetCodeFor(error));
+    });
+  }
+
+  async #connect(stream: SessionStream, encodedTarget: Buffer): Promise<void> {
+    const target = decodeTarget(encodedTarget);
+    const conn = await this.#dial(stream, target);
+    if (stream.destroyed) {
+      conn.destroy();
+      return;
+    }
+    this.session.sendOpened(stream);
+    splice(stream, conn, {
+      resetA: (error) => stream.reset(resetCodeFor(error)),
+      onDone: ({ bytesAToB, bytesBToA }) => this.#context.counters.moved({ up: bytesAToB, down: bytesBToA }),
+    });
+  }
+
+  async #dial(stream: SessionStream, target: Target): Promise<Conn> {
+    const { counters, egress, env } = this.#context;
+    const permit = this.permit.startDial(target);
+    if (permit === null) throw new EgressError('busy');
+    const gone = new AbortController();
+    const onClose = () => gone.abort(new EgressError('internal'));
+    stream.once('close', onClose);
+    try {
+      if (permit.delayMs > 0) await delay(env, permit.delayMs);
+      gone.signal.throwIfAborted();
+      const conn = await egress.connect(target, { signal: gone.signal });
+      permit.finish(true);
+      counters.dialled('connected');
+      return conn;
+    } catch (error) {
+      const code = resetCodeFor(error);
+      permit.finish(gone.signal.aborted ? null : false);
+      if (!gone.signal.aborted) counters.dialled(code);
+      throw error;
+    } finally {
+      stream.off('close', onClose);
+    }
+  }
+}
+
+function delay(env: Env, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    env.clock.setTimer(delayMs, resolve);
+  });
+}
+
+/** What to tell the client of an error on the way to the target. */
+function resetCodeFor(error: unknown): ResetCode {
+  if (error instanceof EgressError) return error.resetCode;
+  if (error instanceof ProtocolError) return 'forbidden';
+  return error instanceof Error && 'code' in error && error.code === 'ECONNRESET' ? 'connection-reset' : 'internal';
+}

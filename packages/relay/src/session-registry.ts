@@ -1,0 +1,68 @@
+import type { ResetCode } from '@rozan/protocol';
+import type { SessionPermit } from './limits/source-limits.ts';
+import { RelaySession, type RelaySessionContext } from './relay-session.ts';
+
+/** The relay's sessions, and by which lookup ids clients find them. */
+export class SessionRegistry {
+  readonly #context: RelaySessionContext;
+  readonly #byLookupId = new Map<string, RelaySession>();
+  readonly #sessions = new Set<RelaySession>();
+  #draining = false;
+
+  constructor(context: RelaySessionContext) {
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Sessions without a carrier. */
+  get detachedCount(): number {
+    let count = 0;
+    for (const session of this.#sessions) if (session.detached) count += 1;
+    return count;
+  }
+
+  /** Streams of all sessions. */
+  get streamCount(): number {
+    let count = 0;
+    for (const { session } of this.#sessions) count += session.streamCount;
+    return count;
+  }
+
+  /** Whether new sessions are refused. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  find(lookupId: Buffer): RelaySession | null {
+    return this.#byLookupId.get(lookupId.toString('latin1')) ?? null;
+  }
+
+  create(permit: SessionPermit, secret: Buffer): RelaySession {
+    const session = new RelaySession(this.#context, {
+      secret,
+      permit,
+      table: {
+        set: (id, owner) => this.#byLookupId.set(id, owner),
+        delete: (id) => this.#byLookupId.delete(id),
+      },
+      onOver: (over) => this.#sessions.delete(over),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /** Refuses new sessions from now on and asks the clients to open new streams elsewhere. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    for (const { session } of this.#sessions) session.sendDrain();
+  }
+
+  /** Ends all sessions. */
+  closeAll(code: ResetCode): void {
+    for (const session of [...this.#sessions]) session.close(code);
+  }
+}
