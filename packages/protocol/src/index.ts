@@ -8,8 +8,18 @@ export {
 } from './attach.ts';
 export { decodeBase64url, encodeBase64url } from './base64url.ts';
 export { ByteReader, MAX_VARINT, varintLength, writeVarint } from './bytes.ts';
+export { CarrierLedger, type LedgerBounds } from './carrier-ledger.ts';
 export { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 export { type Channel, MAX_FLIGHT_BYTES, prepareChannel } from './first-flight.ts';
+export {
+  type ControlFrame,
+  type DataFrame,
+  dataHeaderBytes,
+  decodeFrames,
+  encodeControlFrame,
+  encodeFrame,
+  type Frame,
+} from './frame.ts';
 export {
   type CarrierKeys,
   type ClientAttach,
@@ -34,6 +44,8 @@ export {
   lookupKeyOf,
 } from './lookup.ts';
 export { drawPaddingBytes, MAX_FLIGHT_PADDING_BYTES, type PaddingBounds } from './padding.ts';
+export { Reassembly } from './reassembly.ts';
+export { ReceiveWindow, type WindowBounds } from './receive-window.ts';
 export {
   MAX_RECORD_PLAINTEXT,
   RECORD_OVERHEAD_BYTES,
@@ -42,6 +54,7 @@ export {
   type RecordOptions,
   RecordSealer,
 } from './record.ts';
+export { RecordBuilder } from './record-builder.ts';
 export {
   type AcceptOptions,
   type AttachAttempt,
@@ -62,6 +75,7 @@ export {
   type ReplayVerdict,
 } from './replay-memory.ts';
 export { type ResetCode, resetCodeNumber, resetCodeOf } from './reset-code.ts';
+export { type Piece, SendQueue } from './send-queue.ts';
 export {
   type EntryTransport,
   type EntryValidity,
@@ -85,17 +99,3 @@ export {
   readTarget,
   type Target,
 } from './target.ts';
-export {
-  type ControlFrame,
-  type DataFrame,
-  dataHeaderBytes,
-  decodeFrames,
-  encodeControlFrame,
-  encodeFrame,
-  type Frame,
-} from './frame.ts';
-export { CarrierLedger, type LedgerBounds } from './carrier-ledger.ts';
-export { Reassembly } from './reassembly.ts';
-export { ReceiveWindow, type WindowBounds } from './receive-window.ts';
-export { RecordBuilder } from './record-builder.ts';
-export { type Piece, SendQueue } from './send-queue.ts';
