@@ -7,7 +7,6 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
 
 /** Memory for sessions: relay-wide, and per session. */
 export const MEMORY_BOUNDS = {
@@ -111,9 +110,8 @@ export const STRANGER_BOUNDS = {
 
 /** The file of unsynced handshakes (DESIGN §3.2 "Replays"). */
 export const REPLAY_FILE_BOUNDS = {
-  entries: 1_000_000,
-  /** How long an entry is remembered after it arrived. */
-  keepMs: 25 * HOUR,
+  /** Twice what the protocol's memory holds, so that the file is rewritten rarely. */
+  entries: 2 ** 19,
   /** Entries that may wait for one write. */
   queued: 4_096,
 } as const;

@@ -55,7 +55,7 @@ export interface SessionAccount {
   release(bytes: number): void;
   /** Whether more may be read. */
   hasRoom(): boolean;
-  /** Calls `callback` once, as soon as there is room; at once if there is. */
+  /** Calls `callback` once, as soon as there is room; at once if there is. One callback waits at a time: a later one takes its place. */
   onRoom(callback: () => void): void;
   /** The session has lost its last carrier. Starts its retention; may evict it, or others, for a cap. */
   detach(): void;
@@ -69,7 +69,7 @@ class Account implements SessionAccount {
   readonly session: BudgetedSession;
   readonly #budget: MemoryBudget;
   readonly #limit: number;
-  #waiting: (() => void)[] = [];
+  #waiting: (() => void) | null = null;
   #isClosed = false;
   bytes = 0;
 
@@ -100,20 +100,20 @@ class Account implements SessionAccount {
 
   onRoom(callback: () => void): void {
     if (this.hasRoom()) callback();
-    else if (!this.#isClosed) this.#waiting.push(callback);
+    else if (!this.#isClosed) this.#waiting = callback;
   }
 
-  /** Calls back those who wait, once there is room to spare: not at every byte around the bound. */
+  /** Calls back whoever waits, once there is room to spare: not at every byte around the bound. */
   wake(): void {
-    if (this.#waiting.length === 0) return;
+    const callback = this.#waiting;
+    if (callback === null) return;
     if (this.bytes > this.#limit * MEMORY_BOUNDS.resumeShare || !this.#budget.hasRoomToSpare()) return;
-    const callbacks = this.#waiting;
-    this.#waiting = [];
-    for (const callback of callbacks) callback();
+    this.#waiting = null;
+    callback();
   }
 
   get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting !== null;
   }
 
   detach(): void {
@@ -129,7 +129,7 @@ class Account implements SessionAccount {
     const { bytes } = this;
     this.#isClosed = true;
     this.bytes = 0;
-    this.#waiting = [];
+    this.#waiting = null;
     this.#budget.forget(this, bytes);
   }
 }
