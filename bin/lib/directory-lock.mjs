@@ -18,7 +18,8 @@ const namelessMs = 10_000;
  * @template T
  * @param {string} path the folder, which must not hold anything else
  * @param {() => void} onWait called once if somebody else holds the lock
- * @param {() => Promise<T>} work
+ * @param {(addHolder: (pid: number) => void) => Promise<T>} work may name a child of its own as another holder: if we are
+ *   killed, the lock is held for as long as that child goes on
  * @returns {Promise<T>}
  */
 export async function withDirectoryLock(path, onWait, work) {
@@ -40,7 +41,7 @@ export async function withDirectoryLock(path, onWait, work) {
   heartbeat.unref();
   process.on('exit', release);
   try {
-    return await work();
+    return await work((pid) => writeOwner(path, id, [process.pid, pid]));
   } finally {
     clearInterval(heartbeat);
     process.off('exit', release);
@@ -55,8 +56,13 @@ function tryTake(path, id) {
     if (error.code === 'EEXIST') return false;
     throw error;
   }
-  writeFileSync(join(path, 'owner.json'), JSON.stringify({ id, pid: process.pid, host: hostname() }));
+  writeOwner(path, id, [process.pid]);
   return true;
+}
+
+function writeOwner(path, id, pids) {
+  writeFileSync(join(path, 'owner.json.new'), JSON.stringify({ id, pids, host: hostname() }));
+  renameSync(join(path, 'owner.json.new'), join(path, 'owner.json'));
 }
 
 function readOwner(path) {
@@ -78,7 +84,7 @@ function ageMs(path) {
 function isStale(path) {
   const owner = readOwner(path);
   if (owner === undefined) return ageMs(path) > namelessMs;
-  return ageMs(path) > staleMs || (owner.host === hostname() && !isAlive(owner.pid));
+  return ageMs(path) > staleMs || (owner.host === hostname() && !owner.pids.some(isAlive));
 }
 
 function isAlive(pid) {

@@ -40,8 +40,8 @@ export async function ensureInstalled() {
     await withDirectoryLock(
       lockPath,
       () => say('another Rozan is installing its packages; waiting for it…'),
-      async () => {
-        if (!isInstalled(node, stamp)) await install(node, stamp);
+      async (onStart) => {
+        if (!isInstalled(node, stamp)) await install(node, stamp, { onStart });
       },
     );
   } catch (error) {
@@ -73,7 +73,7 @@ function isInstalled(node, stamp) {
   }
 }
 
-async function install(node, stamp) {
+async function install(node, stamp, options) {
   const npm = findNpm();
   if (npm === undefined) {
     throw new InstallError(
@@ -83,11 +83,15 @@ async function install(node, stamp) {
   const startedAt = Date.now();
   say('installing packages into node_modules (once; about a minute)…');
   rmSync(stampPath, { force: true });
-  await npmOrThrow(npm, ['ci', ...npmOptions]);
+  await npmOrThrow(npm, ['ci', ...npmOptions], options);
   checkNode(node);
   if (leavesOptionalOut()) {
     // npm skips optional packages that refuse the Node it runs on; under ours none does.
-    await npmOrThrow({ ...npm, command: npm.shell ? npm.command : node }, ['install', '--no-save', ...npmOptions]);
+    await npmOrThrow(
+      { ...npm, command: npm.shell ? npm.command : node },
+      ['install', '--no-save', ...npmOptions],
+      options,
+    );
   }
   mkdirSync(join(root, 'node_modules'), { recursive: true });
   writeFileSync(`${stampPath}.new`, stamp);
@@ -95,8 +99,8 @@ async function install(node, stamp) {
   say(`installed in ${Math.ceil((Date.now() - startedAt) / 1000)} s`);
 }
 
-async function npmOrThrow(npm, args) {
-  const code = await runNpm(npm, args, root);
+async function npmOrThrow(npm, args, options) {
+  const code = await runNpm(npm, args, root, options);
   if (code === 0) return;
   throw new InstallError(
     `npm ${args[0]} failed with exit code ${code}; what it said is above. If this machine has no network, connect it and run ` +

@@ -5,6 +5,9 @@ import { basename, delimiter, dirname, join } from 'node:path';
 
 const npmScript = 'npm-cli.js';
 
+/** How long npm may take to tidy up when it is told to end. */
+const stopMs = 3_000;
+
 /** Settings of an outer npm that would change what an inner one installs, or where, or what it prints. */
 const foreignSettings =
   /^npm_config_(?:also|dry_run|global|include|json|location|loglevel|omit|only|package_lock|package_lock_only|prefix|production|workspaces?)$/i;
@@ -50,9 +53,10 @@ function npmOnPath() {
  * @param {{command: string, args: string[], shell: boolean}} npm
  * @param {string[]} args
  * @param {string} folder
+ * @param {{onStart: (pid: number) => void}} options `onStart` is called with npm's pid
  * @returns {Promise<number>} npm's exit code; 1 when a signal ended it
  */
-export function runNpm(npm, args, folder) {
+export function runNpm(npm, args, folder, options) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreignSettings.test(name)));
   const child = spawn(npm.command, [...npm.args, ...args], {
     cwd: folder,
@@ -62,10 +66,12 @@ export function runNpm(npm, args, folder) {
     windowsHide: true,
   });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  if (child.pid !== undefined) options.onStart(child.pid);
   let stoppedBy;
   const stop = (signal) => {
     stoppedBy = signal;
     child.kill(signal);
+    setTimeout(() => child.kill('SIGKILL'), stopMs).unref();
   };
   for (const signal of signals) process.on(signal, stop);
   return new Promise((resolve, reject) => {
