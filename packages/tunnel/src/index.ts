@@ -15,10 +15,14 @@ export {
   toTunnelError,
 } from './network.ts';
 export { createEnv, type EnvOptions } from './real-env.ts';
-export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
-export { type AttachedCarrier, type AttachOptions, attachOver, type RelayIdentity } from './session/client-handshake.ts';
 export { backoffMs, sleep } from './session/backoff.ts';
 export type { Carrier, CarrierLink, CarrierLossCause } from './session/carrier.ts';
+export {
+  type AttachedCarrier,
+  type AttachOptions,
+  attachOver,
+  type RelayIdentity,
+} from './session/client-handshake.ts';
 export {
   ClientSession,
   type ClientSessionEvents,
@@ -31,6 +35,7 @@ export { Session, type SessionEvents, type SessionOptions } from './session/sess
 export type { SessionStream } from './session/session-stream.ts';
 export { StreamResetError } from './session/stream-reset-error.ts';
 export type { StreamOpener, Target, TunnelStream } from './session/tunnel-stream.ts';
+export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
 export type {
   Transport,
   TransportDialOptions,

@@ -36,7 +36,12 @@ describe('network: errors', () => {
   });
 
   test('every errno becomes a code, and no address gets through', () => {
-    const cases = { ECONNREFUSED: 'refused', EHOSTUNREACH: 'unreachable', ETIMEDOUT: 'timed-out', ECONNRESET: 'failed' };
+    const cases = {
+      ECONNREFUSED: 'refused',
+      EHOSTUNREACH: 'unreachable',
+      ETIMEDOUT: 'timed-out',
+      ECONNRESET: 'failed',
+    };
     for (const [errno, code] of Object.entries(cases)) {
       const raw = Object.assign(new Error(`connect ${errno} 203.0.113.9:443`), {
         code: errno,
@@ -144,10 +149,20 @@ describe('network: local sockets', () => {
     const path = join(await temporaryFolder(t), 'socket');
     await withoutLeaks(async () => {
       const listener = await network.listenLocal(path, (conn) => conn.resetAndDestroy?.());
-      await endingOf(await network.dialLocal(path));
+      const conn = await network.dialLocal(path);
+      assert.equal((await endingOf(conn)).kind, 'end');
+      conn.destroy();
       await listener.close();
     });
   });
+
+  /** What a listener says to whoever connects. */
+  async function greetingAt(path: string): Promise<string> {
+    const conn = await network.dialLocal(path);
+    const greeting = await readAll(conn);
+    conn.end();
+    return String(greeting);
+  }
 
   test('a socket file that nobody answers on is replaced', async (t) => {
     const folder = await temporaryFolder(t);
@@ -156,7 +171,7 @@ describe('network: local sockets', () => {
     await first.close();
     assert.ok((await stat(join(folder, 'stale'))).isSocket());
     const second = await network.listenLocal(join(folder, 'stale'), (conn) => conn.end('alive'));
-    assert.equal(String(await readAll(await network.dialLocal(second.path))), 'alive');
+    assert.equal(await greetingAt(second.path), 'alive');
     await second.close();
   });
 
@@ -167,7 +182,7 @@ describe('network: local sockets', () => {
       network.listenLocal(path, () => {}),
       failsWith('failed', 'EADDRINUSE'),
     );
-    assert.equal(String(await readAll(await network.dialLocal(path))), 'first');
+    assert.equal(await greetingAt(path), 'first');
     await first.close();
   });
 
@@ -182,14 +197,11 @@ describe('network: local sockets', () => {
   });
 });
 
-/** Listens, says its port, then one line for each connection it could not accept. */
+/** Listens, says its port, and echoes. */
 const LISTENING_PROGRAM = `
   import { createNetwork } from ${JSON.stringify(new URL('./network.ts', import.meta.url).href)};
-  const say = (text) => process.stdout.write(text + '\\n');
-  const { address } = await createNetwork().listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.pipe(conn), {
-    onAcceptError: (error) => say(error.message),
-  });
-  say(String(address.port));
+  const { address } = await createNetwork().listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.pipe(conn));
+  process.stdout.write(address.port + '\\n');
 `;
 
 test('network: out of file descriptors, it goes on', { skip: process.platform === 'win32' }, async (t) => {
@@ -200,18 +212,17 @@ test('network: out of file descriptors, it goes on', { skip: process.platform ==
   );
   t.after(() => child.kill());
   assert.ok(child.stdout);
-  const lines = createInterface({ input: child.stdout });
-  const [port] = await once(lines, 'line');
-  const address = { host: '127.0.0.1', port: Number(port) };
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const address = { host: '127.0.0.1', port: Number((await lines.next()).value) };
   const crowd = await Promise.all(Array.from({ length: 100 }, () => network.dial(address)));
-  const [complaint] = await once(lines, 'line');
-  assert.match(complaint, /EMFILE/);
+  await Promise.race(crowd.map((conn) => endingOf(conn)));
   for (const conn of crowd) conn.destroy();
   await Promise.all(crowd.map((conn) => conn.closed || once(conn, 'close')));
   for (let attempt = 0; ; attempt++) {
     const conn = await network.dial(address);
     conn.end('still here');
     const text = await readAll(conn).then(String, () => '');
+    conn.destroy();
     if (text === 'still here') break;
     assert.ok(attempt < 1000, 'the program does not answer again');
   }

@@ -42,7 +42,10 @@ export interface DialOptions {
 
 /** What a listener is told besides its connections. */
 export interface ListenHooks {
-  /** A connection could not be accepted, most often because the process has no file descriptor left. Listening goes on. */
+  /**
+   * A connection could not be accepted; listening goes on. Not told when the process is out of file descriptors: the runtime then
+   * closes what it cannot accept, so a listener that must not hang up on strangers has to keep its own count.
+   */
   readonly onAcceptError?: ((error: TunnelError) => void) | undefined;
 }
 

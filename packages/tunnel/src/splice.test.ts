@@ -103,7 +103,10 @@ describe('splice: clean ends', () => {
 });
 
 describe('splice: failures', () => {
-  for (const [broken, other] of [['left', 'right'], ['right', 'left']] as const) {
+  for (const [broken, other] of [
+    ['left', 'right'],
+    ['right', 'left'],
+  ] as const) {
     test(`a reset from ${broken} reaches ${other} as an error`, async () => {
       const line = createLine();
       line[broken].write('some');
@@ -125,7 +128,10 @@ describe('splice: failures', () => {
     });
   }
 
-  for (const [closed, far] of [['a', 'right'], ['b', 'left']] as const) {
+  for (const [closed, far] of [
+    ['a', 'right'],
+    ['b', 'left'],
+  ] as const) {
     test(`${closed} is destroyed without an error: ${far} sees an error, not an end`, async () => {
       const line = createLine();
       const ending = endingOf(line[far]);

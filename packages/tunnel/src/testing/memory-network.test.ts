@@ -39,7 +39,10 @@ describe('memory network: places', () => {
     const first = await network.listen({ host: '127.0.0.1', port: 0 }, () => {});
     const second = await network.listen({ host: '127.0.0.1', port: 0 }, () => {});
     assert.notEqual(first.address.port, second.address.port);
-    await assert.rejects(network.listen(first.address, () => {}), TunnelError);
+    await assert.rejects(
+      network.listen(first.address, () => {}),
+      TunnelError,
+    );
     await first.close();
     await network.listen(first.address, () => {});
   });
