@@ -1,0 +1,123 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { HandshakeOutcome } from '../accept/acceptor.ts';
+import type { RelayCounters, RelayStatus } from '../relay.ts';
+
+/** Label values come from these lists, so that no peer can add a time series. */
+const CARRIER_LOSS_CAUSES: ReadonlySet<string> = new Set([
+  'closed',
+  'reset',
+  'stalled',
+  'gone',
+  'not-authentic',
+  'retired',
+  'session-closed',
+]);
+
+const IDLE: RelayStatus = {
+  sessions: 0,
+  detachedSessions: 0,
+  streams: 0,
+  strangers: 0,
+  heldBytes: 0,
+  draining: false,
+};
+
+/** What a relay shows to its operator's Prometheus: sums only, nothing per user or destination. */
+export class RelayMetrics implements RelayCounters {
+  readonly #registry = new Registry();
+  readonly #handshakes: Counter<'outcome'>;
+  readonly #dials: Counter<'outcome'>;
+  readonly #bytes: Counter<'direction'>;
+  readonly #streams: Counter;
+  readonly #carriersAttached: Counter;
+  readonly #carriersLost: Counter<'cause'>;
+  #carriers = 0;
+  #status: () => RelayStatus = () => IDLE;
+
+  constructor() {
+    this.#handshakes = this.#counter('rozan_relay_handshakes_total', 'First flights, by what became of them', [
+      'outcome',
+    ]);
+    this.#dials = this.#counter('rozan_relay_dials_total', 'Destinations dialled, by outcome', ['outcome']);
+    this.#bytes = this.#counter(
+      'rozan_relay_stream_bytes_total',
+      'Bytes of ended streams; up is toward the destination',
+      ['direction'],
+    );
+    this.#streams = this.#counter('rozan_relay_streams_opened_total', 'Streams opened', []);
+    this.#carriersAttached = this.#counter('rozan_relay_carriers_attached_total', 'Carriers attached', []);
+    this.#carriersLost = this.#counter('rozan_relay_carriers_lost_total', 'Carriers lost, by cause', ['cause']);
+    this.#gauge('rozan_relay_carriers', 'Carriers attached now', () => this.#carriers);
+    this.#gauge('rozan_relay_sessions_live', 'Sessions with a carrier', () => {
+      const { sessions, detachedSessions } = this.#status();
+      return sessions - detachedSessions;
+    });
+    this.#gauge('rozan_relay_sessions_detached', 'Sessions without a carrier', () => this.#status().detachedSessions);
+    this.#gauge('rozan_relay_streams', 'Streams open now', () => this.#status().streams);
+    this.#gauge(
+      'rozan_relay_strangers',
+      'Connections that are no carriers, or not yet',
+      () => this.#status().strangers,
+    );
+    this.#gauge('rozan_relay_session_bytes', 'Memory that sessions hold', () => this.#status().heldBytes);
+    this.#gauge('rozan_relay_draining', 'Whether new sessions are refused', () => Number(this.#status().draining));
+    this.#gauge('process_resident_memory_bytes', 'Memory of the process', () => process.memoryUsage.rss());
+    this.#gauge('process_cpu_seconds_total', 'Processor time of the process', () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    });
+  }
+
+  /** The value of the header `content-type`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Where the numbers of the moment come from, once there is a relay. */
+  observe(status: () => RelayStatus): void {
+    this.#status = status;
+  }
+
+  /** All metrics, in Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  handshake(outcome: HandshakeOutcome): void {
+    this.#handshakes.inc({ outcome });
+  }
+
+  streamOpened(): void {
+    this.#streams.inc();
+  }
+
+  /** The streams open now are read from the relay itself. */
+  streamClosed(): void {}
+
+  dialled(outcome: Parameters<RelayCounters['dialled']>[0]): void {
+    this.#dials.inc({ outcome });
+  }
+
+  moved({ up, down }: { readonly up: number; readonly down: number }): void {
+    this.#bytes.inc({ direction: 'up' }, up);
+    this.#bytes.inc({ direction: 'down' }, down);
+  }
+
+  carrierAttached(): void {
+    this.#carriers += 1;
+    this.#carriersAttached.inc();
+  }
+
+  carrierLost(cause: string): void {
+    this.#carriers -= 1;
+    this.#carriersLost.inc({ cause: CARRIER_LOSS_CAUSES.has(cause) ? cause : 'other' });
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    const gauge: Gauge = new Gauge({ name, help, registers: [this.#registry], collect: () => gauge.set(read()) });
+  }
+}
