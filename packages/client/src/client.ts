@@ -1,5 +1,5 @@
-import { type Env, NO_ROTATION, type RotationPolicy, type SocketAddress } from '@rozan/tunnel';
 import type { ServerEntry } from '@rozan/protocol';
+import { type Env, NO_ROTATION, type RotationPolicy, type SocketAddress } from '@rozan/tunnel';
 import { RelayDialer } from './establish/relay-dialer.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { SessionPool } from './session-pool.ts';

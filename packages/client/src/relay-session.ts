@@ -14,7 +14,10 @@ export class RelaySession {
   /** The relay has asked for new streams to go elsewhere. */
   draining = false;
 
-  constructor(env: Env, options: { dialer: RelayDialer; first: AttachedCarrier; rotation: RotationPolicy; events: RelaySessionEvents }) {
+  constructor(
+    env: Env,
+    options: { dialer: RelayDialer; first: AttachedCarrier; rotation: RotationPolicy; events: RelaySessionEvents },
+  ) {
     const { dialer, events } = options;
     this.dialer = dialer;
     const relay = dialer.entry.tag;
@@ -35,7 +38,16 @@ export class RelaySession {
         onSuspect: (carrier) => env.log({ event: 'carrier.suspect', relay, carrier: carrier.id }),
         onCarrierLost: (carrier, cause) => {
           const { id, transport, bytesReceived, bytesSent, attachedMs } = carrier;
-          env.log({ event: 'carrier.lost', relay, carrier: id, transport, cause, ageMs: ageMs(attachedMs), bytesReceived, bytesSent });
+          env.log({
+            event: 'carrier.lost',
+            relay,
+            carrier: id,
+            transport,
+            cause,
+            ageMs: ageMs(attachedMs),
+            bytesReceived,
+            bytesSent,
+          });
         },
         onDetached: () => {
           detachedMs = env.clock.monotonicMs();

@@ -4,9 +4,9 @@ import {
   type CancelTimer,
   type Env,
   type RotationPolicy,
-  sleep,
   type StreamOpener,
   StreamResetError,
+  sleep,
   type Target,
   TunnelError,
   type TunnelStream,
@@ -157,19 +157,22 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   }
 
   async #openSession(): Promise<void> {
-    const attempts = this.#order().map((dialer): Attempt<RelaySession> => async (signal) => {
-      const first = await dialer.dial(() => ({ kind: 'new' }), signal);
-      if (signal.aborted) {
-        first.link.conn.destroy();
-        throw signal.reason;
-      }
-      return new RelaySession(this.#env, {
-        dialer,
-        first,
-        rotation: this.#options.rotation,
-        events: { onLive: () => this.#wakeAll(), onClosed: (closed) => this.#onClosed(closed) },
-      });
-    });
+    const attempts = this.#order().map(
+      (dialer): Attempt<RelaySession> =>
+        async (signal) => {
+          const first = await dialer.dial(() => ({ kind: 'new' }), signal);
+          if (signal.aborted) {
+            first.link.conn.destroy();
+            throw signal.reason;
+          }
+          return new RelaySession(this.#env, {
+            dialer,
+            first,
+            rotation: this.#options.rotation,
+            events: { onLive: () => this.#wakeAll(), onClosed: (closed) => this.#onClosed(closed) },
+          });
+        },
+    );
     const session = await race(this.#env, attempts, {
       staggerMs: RELAY_STAGGER_MS,
       signal: this.#over.signal,

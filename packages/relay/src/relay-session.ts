@@ -1,7 +1,24 @@
-import { decodeTarget, idsHeld, idsToAdd, idsToRemove, lookupKeyOf, ProtocolError, type ResetCode, type Target } from '@rozan/protocol';
-import { type Carrier, type CarrierLink, type Conn, type Env, Session, type SessionStream, splice } from '@rozan/tunnel';
-import { EgressError } from './egress/egress-error.ts';
+import {
+  decodeTarget,
+  idsHeld,
+  idsToAdd,
+  idsToRemove,
+  lookupKeyOf,
+  ProtocolError,
+  type ResetCode,
+  type Target,
+} from '@rozan/protocol';
+import {
+  type Carrier,
+  type CarrierLink,
+  type Conn,
+  type Env,
+  Session,
+  type SessionStream,
+  splice,
+} from '@rozan/tunnel';
 import type { Egress } from './egress/dial.ts';
+import { EgressError } from './egress/egress-error.ts';
 import type { EvictionCause, MemoryBudget, SessionAccount } from './limits/memory-budget.ts';
 import type { SessionPermit } from './limits/source-limits.ts';
 
@@ -56,7 +73,8 @@ export class RelaySession {
     this.#table = options.table;
     this.#onOver = options.onOver;
     this.#lookupKey = lookupKeyOf(options.secret);
-    for (const { id } of idsToAdd(this.#lookupKey, { previous: null, accepted: 0 })) this.#table.set(id.toString('latin1'), this);
+    for (const { id } of idsToAdd(this.#lookupKey, { previous: null, accepted: 0 }))
+      this.#table.set(id.toString('latin1'), this);
     const { source, channel } = options.permit;
     this.#account = context.budget.register({
       channel,

@@ -1,7 +1,10 @@
 import { totalmem } from 'node:os';
-import { type Channel, type ClientFlight, type KeyPair, type ReplayEntry, ReplayMemory } from '@rozan/protocol';
-import { type Conn, type Env, findTransport, type SocketAddress, type TransportListener, TunnelError } from '@rozan/tunnel';
-import { Acceptor, type HandshakeOutcome } from './accept/acceptor.ts';
+import { keyPairOf, prepareChannel, ReplayMemory } from '@rozan/protocol';
+import type { Env } from '@rozan/tunnel';
+import { Acceptor, type HandshakeOutcome, type ReplayGuard } from './accept/acceptor.ts';
+import { Listeners } from './accept/listeners.ts';
+import type { RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
+import { openReplayFile, type ReplayFile } from './data-folder/replay-file.ts';
 import { createEgress } from './egress/dial.ts';
 import type { AllowRule } from './egress/guard.ts';
 import { readOwnAddresses } from './egress/own-addresses.ts';
@@ -13,31 +16,14 @@ import type { SessionCounters } from './relay-session.ts';
 import { SessionRegistry } from './session-registry.ts';
 import { StrangerHall } from './strangers/stranger-hall.ts';
 
-/** Keeps unsynced first flights over a restart. */
-export interface ReplayStore {
-  /** What earlier runs have stored and still counts. */
-  entries(): Iterable<ReplayEntry>;
-  /** Resolves when the entry is stored. Rejects when it cannot be; the flight is refused then. */
-  append(entry: ReplayEntry): Promise<void>;
-}
-
-/** A place where a relay listens. */
-export interface ListenAt {
-  readonly transport: string;
-  readonly address: SocketAddress;
-}
-
-/** A relay's configuration, secrets included. */
-export interface RelayConfig {
-  readonly relayKey: KeyPair;
-  readonly channels: readonly Channel[];
-  readonly listen: readonly ListenAt[];
+/** What `createRelay` needs. */
+export interface RelayOptions {
+  readonly config: RelayConfig;
+  /** The file of unsynced handshakes; see `openReplayFile`. */
+  readonly replayPath: string;
   readonly egressAllow: readonly AllowRule[];
-  /** Name servers (`address` or `address:port`); the system's resolver without. */
+  /** Name servers to ask instead of the machine's own resolver. */
   readonly dnsServers?: readonly string[] | undefined;
-  readonly strangerIdleMs: number;
-  readonly replayStore: ReplayStore;
-  /** Counts for metrics; see metrics/. */
   readonly counters: RelayCounters;
   /** Memory of the machine in bytes, of which the relay takes a share; read from the system without. */
   readonly machineBytes?: number | undefined;
@@ -61,77 +47,44 @@ export interface RelayStatus {
 /** A running relay. Disposing it ends its sessions (their streams are reset with `relay-shutdown`) and closes its listeners. */
 export interface Relay extends AsyncDisposable {
   /** Where it listens, by transport, with the ports that were picked. */
-  readonly listen: readonly ListenAt[];
+  readonly listen: readonly TransportAddress[];
   status(): RelayStatus;
   /** Takes no new sessions and asks clients to open new streams elsewhere; what runs goes on. */
   drain(): void;
 }
 
-/** The listeners of a relay: opened together, closed while the relay is full of strangers, opened again after. */
-class Listeners {
-  readonly #env: Env;
-  readonly #onConn: (conn: Conn, transport: string) => void;
-  #places: readonly ListenAt[];
-  #open: TransportListener[] = [];
-
-  constructor(env: Env, places: readonly ListenAt[], onConn: (conn: Conn, transport: string) => void) {
-    this.#env = env;
-    this.#places = places;
-    this.#onConn = onConn;
-  }
-
-  get places(): readonly ListenAt[] {
-    return this.#places;
-  }
-
-  async open(): Promise<void> {
-    const places: ListenAt[] = [];
-    for (const { transport: name, address } of this.#places) {
-      const transport = findTransport(name);
-      if (transport === null) throw new TunnelError('bad-params', `there is no transport named ${name}`);
-      const onConn = (conn: Conn) => this.#onConn(conn, name);
-      const listener = await transport.listen(this.#env, { address, onConn });
-      this.#open.push(listener);
-      places.push({ transport: name, address: listener.address });
-    }
-    // A port that was picked is kept, so that opening again finds the same one.
-    this.#places = places;
-  }
-
-  async close(): Promise<void> {
-    const open = this.#open;
-    this.#open = [];
-    await Promise.all(open.map((listener) => listener.close()));
-  }
-}
-
-function createReplayGuard(env: Env, store: ReplayStore): (flight: ClientFlight) => Promise<'fresh' | 'stale' | 'replayed' | 'full'> {
-  const memory = new ReplayMemory({ startMs: env.clock.wallMs() });
-  memory.restore(store.entries(), env.clock.wallMs());
+function createReplayGuard(env: Env, memory: ReplayMemory, file: ReplayFile): ReplayGuard {
   return async (flight) => {
     const verdict = memory.check({ ...flight, nowMs: env.clock.wallMs() });
     if (verdict.kind !== 'fresh' || verdict.persist === null) return verdict.kind;
-    return store.append(verdict.persist).then(
+    return file.append(verdict.persist).then(
       () => 'fresh',
       () => 'full',
     );
   };
 }
 
-/** Starts a relay. Rejects with a `TunnelError` when it cannot listen; nothing is left behind then. */
-export async function createRelay(config: RelayConfig, env: Env): Promise<Relay> {
+function createRegistry(env: Env, options: RelayOptions, budget: MemoryBudget): SessionRegistry {
+  const { dnsServers: servers, egressAllow: allow, counters } = options;
+  const resolver = createResolver(env.clock, { servers });
+  const egress = createEgress(env, { resolver, rules: { allow, ownAddresses: readOwnAddresses() } });
+  return new SessionRegistry({ env, egress, budget, streamsPerSession: SOURCE_BOUNDS.streamsPerSession, counters });
+}
+
+/**
+ * Starts a relay. Rejects with a `TunnelError` when it cannot listen, with a `RelayError` when its file of handshakes cannot be opened;
+ * nothing is left behind then.
+ */
+export async function createRelay(options: RelayOptions, env: Env): Promise<Relay> {
   await using stack = new AsyncDisposableStack();
-  const resolver = createResolver(env.clock, config.dnsServers === undefined ? {} : { servers: config.dnsServers });
-  const rules = { allow: config.egressAllow, ownAddresses: readOwnAddresses() };
-  const budget = new MemoryBudget(env.clock, budgetBounds(config.machineBytes ?? totalmem()));
+  const { config } = options;
+  const budget = new MemoryBudget(env.clock, budgetBounds(options.machineBytes ?? totalmem()));
   stack.defer(() => budget.close());
-  const registry = new SessionRegistry({
-    env,
-    egress: createEgress(env, { resolver, rules }),
-    budget,
-    streamsPerSession: SOURCE_BOUNDS.streamsPerSession,
-    counters: config.counters,
-  });
+  const startMs = env.clock.wallMs();
+  const memory = new ReplayMemory({ startMs });
+  const replayFile = await openReplayFile(options.replayPath, { memory, nowMs: startMs });
+  stack.defer(() => replayFile.close());
+  const registry = createRegistry(env, options, budget);
   stack.defer(() => registry.closeAll('relay-shutdown'));
   const strangers = new StrangerHall(env, {
     idleMs: config.strangerIdleMs,
@@ -146,14 +99,14 @@ export async function createRelay(config: RelayConfig, env: Env): Promise<Relay>
   });
   stack.defer(() => strangers.close());
   const acceptor = new Acceptor(env, {
-    relayKey: config.relayKey,
-    channels: config.channels,
-    replayGuard: createReplayGuard(env, config.replayStore),
+    relayKey: keyPairOf(config.staticKey),
+    channels: config.channels.map(({ id, accessSecret }) => prepareChannel(id, accessSecret)),
+    replayGuard: createReplayGuard(env, memory, replayFile),
     registry,
     limits: new SourceLimits(env.clock, env.random),
     strangers,
     retentionMs: DETACHED_BOUNDS.retentionMs,
-    onOutcome: (outcome) => config.counters.handshake(outcome),
+    onOutcome: (outcome) => options.counters.handshake(outcome),
   });
   const listeners = new Listeners(env, config.listen, (conn, transport) => acceptor.accept(conn, transport));
   stack.defer(() => listeners.close());

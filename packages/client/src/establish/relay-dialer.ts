@@ -27,7 +27,8 @@ export class RelayDialer {
   async dial(nextAttach: () => ClientAttach, signal: AbortSignal): Promise<AttachedCarrier> {
     const attempts = this.#candidates.map(
       (candidate): Attempt<AttachedCarrier> =>
-        (attemptSignal) => this.#attempt(candidate, nextAttach, attemptSignal),
+        (attemptSignal) =>
+          this.#attempt(candidate, nextAttach, attemptSignal),
     );
     try {
       const attached = await race(this.#env, attempts, {
@@ -46,7 +47,11 @@ export class RelayDialer {
     }
   }
 
-  async #attempt(candidate: Candidate, nextAttach: () => ClientAttach, raceSignal: AbortSignal): Promise<AttachedCarrier> {
+  async #attempt(
+    candidate: Candidate,
+    nextAttach: () => ClientAttach,
+    raceSignal: AbortSignal,
+  ): Promise<AttachedCarrier> {
     const attempt = new AbortController();
     const cancelTimer = this.#env.clock.setTimer(CARRIER_ATTEMPT_MS, () => {
       attempt.abort(new TunnelError('timed-out', 'the relay did not answer in time'));

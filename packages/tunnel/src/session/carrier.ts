@@ -92,7 +92,11 @@ export class Carrier {
     this.#env = env;
     this.#link = link;
     this.#events = options.events;
-    this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, { nowMs, roundTripMs: link.roundTripMs ?? 0, rate: options.rate });
+    this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, {
+      nowMs,
+      roundTripMs: link.roundTripMs ?? 0,
+      rate: options.rate,
+    });
   }
 
   /** Begins to read. `leftover`: bytes that came behind the handshake. */

@@ -45,7 +45,11 @@ export interface AttachOptions {
 const REFUSALS = { 'unknown-session': 'unknown-session', busy: 'relay-busy' } as const;
 
 /** Feeds the connection to the handshake until the relay has answered; leaves the connection paused. */
-function exchange(conn: Conn, receive: (chunk: Buffer) => ClientHandshakeDone | null, signal: AbortSignal): Promise<ClientHandshakeDone> {
+function exchange(
+  conn: Conn,
+  receive: (chunk: Buffer) => ClientHandshakeDone | null,
+  signal: AbortSignal,
+): Promise<ClientHandshakeDone> {
   return new Promise((resolve, reject) => {
     const stop = () => {
       conn.off('data', onData);
@@ -100,7 +104,8 @@ export async function attachOver(env: Env, conn: Conn, options: AttachOptions): 
   try {
     const { reply, keys, sessionSecret, leftover } = await exchange(conn, handshake.receive, signal);
     relayClock.correct(reply.relayTimeMs);
-    if (reply.status !== 'accepted') throw new TunnelError(REFUSALS[reply.status], `the relay answers: ${reply.status}`);
+    if (reply.status !== 'accepted')
+      throw new TunnelError(REFUSALS[reply.status], `the relay answers: ${reply.status}`);
     const carrierId = attach.kind === 'new' ? 0 : attach.carrierId;
     const link: CarrierLink = {
       carrierId,

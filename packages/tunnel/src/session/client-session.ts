@@ -156,7 +156,11 @@ export class ClientSession {
   }
 
   #waitMs(failures: number): number {
-    return backoffMs(failures, { minMs: ATTACH_BACKOFF_MIN_MS, maxMs: ATTACH_BACKOFF_MAX_MS, fraction: this.#env.random.fraction() });
+    return backoffMs(failures, {
+      minMs: ATTACH_BACKOFF_MIN_MS,
+      maxMs: ATTACH_BACKOFF_MAX_MS,
+      fraction: this.#env.random.fraction(),
+    });
   }
 
   async #tryAttach(): Promise<boolean> {
@@ -206,7 +210,8 @@ export class ClientSession {
   /** Asks a silent carrier for a sign of life: soon while streams are open, ever more rarely while nothing else happens. */
   #pingWhenSilent(carrier: Carrier, nowMs: number): void {
     if (carrier.ledger.outstanding) return;
-    const waitMs = this.#session.streamCount === 0 ? MAX_PING_MS : Math.min(MAX_PING_MS, FIRST_PING_MS * 2 ** carrier.idlePings);
+    const waitMs =
+      this.#session.streamCount === 0 ? MAX_PING_MS : Math.min(MAX_PING_MS, FIRST_PING_MS * 2 ** carrier.idlePings);
     if (nowMs - carrier.lastReceivedMs < waitMs * (0.6 + 0.4 * this.#env.random.fraction())) return;
     carrier.idlePings += 1;
     this.#session.ping(carrier);

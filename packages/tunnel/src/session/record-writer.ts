@@ -79,7 +79,10 @@ export class RecordWriter {
   }
 
   /** Writes one record with exactly these frames, and the acknowledgements owed. */
-  write(carrier: Carrier, options: { acks: readonly Carrier[]; frames: readonly ControlFrame[]; isPing: boolean }): void {
+  write(
+    carrier: Carrier,
+    options: { acks: readonly Carrier[]; frames: readonly ControlFrame[]; isPing: boolean },
+  ): void {
     const items: SentItem[] = [];
     this.#addAcks(options.acks);
     for (const frame of options.frames) this.#addControl(frame, items);
@@ -123,7 +126,8 @@ export class RecordWriter {
     while (skipped < this.#sendable.size) {
       const [stream] = this.#sendable;
       if (stream === undefined) return;
-      const leftBytes = roomBytes - this.#builder.bytes - dataHeaderBytes(stream.id, stream.sendQueue.offset, roomBytes);
+      const leftBytes =
+        roomBytes - this.#builder.bytes - dataHeaderBytes(stream.id, stream.sendQueue.offset, roomBytes);
       if (leftBytes <= 0) return;
       const credit = this.#limit - this.#sentBytes;
       const share = this.#sendable.size > 1 ? Math.min(leftBytes, SHARE_BYTES) : leftBytes;

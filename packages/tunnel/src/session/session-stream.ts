@@ -162,7 +162,8 @@ export class SessionStream extends Duplex implements TunnelStream {
    */
   receive(offset: number, bytes: Buffer, end: boolean): number {
     const before = this.#reassembly.highest;
-    if (offset + bytes.length > this.#window.limit) throw new ProtocolError('violation', 'bytes beyond a stream window');
+    if (offset + bytes.length > this.#window.limit)
+      throw new ProtocolError('violation', 'bytes beyond a stream window');
     const ready = this.#reassembly.insert(offset, bytes, end);
     this.noteOpened();
     if (this.destroyed) this.#consumeRest();

@@ -4,17 +4,16 @@ import {
   type Frame,
   ProtocolError,
   type ResetCode,
-  ReceiveWindow,
   resetCodeNumber,
   resetCodeOf,
 } from '@rozan/protocol';
 import type { Env } from '../env.ts';
-import { ACK_DELAY_MS, MAX_SESSION_STREAMS, SESSION_PENDING_BYTES, SESSION_WINDOW } from '../limits.ts';
+import { ACK_DELAY_MS, MAX_SESSION_STREAMS, SESSION_PENDING_BYTES } from '../limits.ts';
 import { Carrier, type CarrierLink, type CarrierLossCause } from './carrier.ts';
 import { CarrierSet } from './carrier-set.ts';
 import { RecordWriter } from './record-writer.ts';
-import { SessionStream } from './session-stream.ts';
-import { StreamIds } from './stream-ids.ts';
+import type { SessionStream } from './session-stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 /** What a session tells its owner. */
 export interface SessionEvents {
@@ -51,11 +50,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #carriers: CarrierSet;
   readonly #writer: RecordWriter;
-  readonly #streams = new Map<number, SessionStream>();
-  readonly #ids = new StreamIds();
-  readonly #window: ReceiveWindow;
-  #nextStreamId = 1;
-  #received = 0;
+  readonly #streams: StreamTable;
   #pumpScheduled = false;
   #cancelAckTimer: (() => void) | null = null;
   #closed = false;
@@ -63,9 +58,9 @@ export class Session {
   constructor(env: Env, options: SessionOptions) {
     this.#env = env;
     this.#options = options;
-    this.#window = new ReceiveWindow(SESSION_WINDOW, env.clock.monotonicMs());
     this.#writer = new RecordWriter(env.random);
     this.#carriers = new CarrierSet((item) => this.#writer.requeue(item));
+    this.#streams = this.#createStreamTable();
   }
 
   get closed(): boolean {
@@ -89,7 +84,7 @@ export class Session {
 
   /** Bytes held for this session: in flight, waiting for a carrier, waiting for a reader. */
   get heldBytes(): number {
-    return this.#carriers.inFlightBytes + this.#writer.pendingBytes + this.#received - this.#window.consumed;
+    return this.#carriers.inFlightBytes + this.#writer.pendingBytes + this.#streams.unreadBytes;
   }
 
   /** Adds a carrier whose handshake is done. `confirmed`: the peer has proved that it holds the carrier's keys (docs/spec/wire.md). */
@@ -130,10 +125,8 @@ export class Session {
 
   /** Opens a stream to an encoded target (client). The OPEN frame and the first bytes travel together. */
   openStream(target: Buffer): SessionStream {
-    const id = this.#nextStreamId;
-    this.#nextStreamId += 1;
-    const stream = this.#createStream(id);
-    this.#writer.control({ type: 'open', streamId: id, target });
+    const stream = this.#streams.create();
+    this.#writer.control({ type: 'open', streamId: stream.id, target });
     this.#schedulePump();
     return stream;
   }
@@ -186,9 +179,7 @@ export class Session {
       this.#options.events.onCarrierLost?.(carrier, 'session-closed');
     }
     this.#carriers.clear();
-    const streams = [...this.#streams.values()];
-    this.#streams.clear();
-    for (const stream of streams) stream.sessionLost(code);
+    this.#streams.endAll(code);
     this.#options.events.onClosed?.(code, by);
   }
 
@@ -238,38 +229,34 @@ export class Session {
     });
   }
 
-  #createStream(id: number): SessionStream {
-    const stream = new SessionStream(id, {
+  #createStreamTable(): StreamTable {
+    const { role, maxStreams = MAX_SESSION_STREAMS, events } = this.#options;
+    return new StreamTable({
+      role,
+      maxStreams,
       nowMs: () => this.#env.clock.monotonicMs(),
       roundTripMs: () => this.#carriers.roundTripMs,
-      schedule: (source) => {
-        this.#writer.schedule(source);
-        this.#schedulePump();
-      },
-      takesMore: (source) => {
-        if (this.#writer.pendingBytes < SESSION_PENDING_BYTES && this.#takesBytes()) return true;
-        this.#writer.hold(source);
-        return false;
-      },
-      pendingAdded: (bytes) => this.#writer.pendingAdded(bytes),
-      consumed: (bytes) => this.#consumed(bytes),
-      sendWindow: (source, limit) => this.#control({ type: 'window', streamId: source.id, limit }),
-      sendReset: (source, code) => {
-        const finalOffset = source.sendQueue.offset;
-        this.#control({ type: 'reset', streamId: source.id, code: resetCodeNumber(code), finalOffset });
-      },
-      finished: (source) => {
-        this.#streams.delete(source.id);
-        this.#writer.forget(source);
+      onStream: (stream, target) => events.onStream?.(stream, target),
+      onWindow: (limit) => this.#control({ type: 'session-window', limit }),
+      onFinished: (stream) => this.#writer.forget(stream),
+      host: {
+        schedule: (stream) => {
+          this.#writer.schedule(stream);
+          this.#schedulePump();
+        },
+        takesMore: (stream) => {
+          if (this.#writer.pendingBytes < SESSION_PENDING_BYTES && this.#takesBytes()) return true;
+          this.#writer.hold(stream);
+          return false;
+        },
+        pendingAdded: (bytes) => this.#writer.pendingAdded(bytes),
+        sendWindow: (stream, limit) => this.#control({ type: 'window', streamId: stream.id, limit }),
+        sendReset: (stream, code) => {
+          const finalOffset = stream.sendQueue.offset;
+          this.#control({ type: 'reset', streamId: stream.id, code: resetCodeNumber(code), finalOffset });
+        },
       },
     });
-    this.#streams.set(id, stream);
-    return stream;
-  }
-
-  #consumed(bytes: number): void {
-    const limit = this.#window.consume(bytes, this.#env.clock.monotonicMs(), this.#carriers.roundTripMs);
-    if (limit !== null) this.#control({ type: 'session-window', limit });
   }
 
   // --- receiving ------------------------------------------------------------------------------------------------------------------
@@ -310,19 +297,19 @@ export class Session {
         return;
       case 'data':
         carrier.idlePings = 0;
-        this.#onData(frame.streamId, (stream) => stream.receive(frame.offset, frame.bytes, frame.end));
+        this.#streams.onData(frame);
         return;
       case 'ack':
         this.#onAck(frame.carrierId, frame.records);
         return;
       case 'open':
-        this.#onOpen(frame.streamId, frame.target);
+        this.#streams.onOpen(frame.streamId, frame.target);
         return;
       case 'opened':
         this.#streams.get(frame.streamId)?.noteOpened();
         return;
       case 'reset':
-        this.#onData(frame.streamId, (stream) => stream.receiveReset(resetCodeOf(frame.code), frame.finalOffset));
+        this.#streams.onReset(frame);
         return;
       case 'window':
         this.#onWindow(frame.streamId, frame.limit);
@@ -345,39 +332,9 @@ export class Session {
     }
   }
 
-  #onData(streamId: number, receive: (stream: SessionStream) => number): void {
-    const stream = this.#streams.get(streamId) ?? this.#peerStream(streamId);
-    if (stream === null) return;
-    this.#received += receive(stream);
-    if (this.#received > this.#window.limit) throw new ProtocolError('violation', 'bytes beyond the session window');
-  }
-
-  /** The stream that the peer mentions for the first time, or null for one that is finished. */
-  #peerStream(streamId: number): SessionStream | null {
-    if (this.#options.role === 'client') {
-      if (streamId >= this.#nextStreamId) throw new ProtocolError('violation', 'a stream that was never opened');
-      return null;
-    }
-    if (!this.#ids.isNew(streamId)) return null;
-    if (this.#streams.size >= MAX_SESSION_STREAMS) throw new ProtocolError('violation', 'too many streams');
-    return this.#createStream(streamId);
-  }
-
-  #onOpen(streamId: number, target: Buffer): void {
-    if (this.#options.role === 'client') throw new ProtocolError('violation', 'a relay opens no streams');
-    const stream = this.#streams.get(streamId) ?? this.#peerStream(streamId);
-    if (stream === null || stream.announced) return;
-    stream.announced = true;
-    stream.noteOpened();
-    if (this.#streams.size > (this.#options.maxStreams ?? MAX_SESSION_STREAMS)) stream.reset('busy');
-    else this.#options.events.onStream?.(stream, target);
-  }
-
   #onWindow(streamId: number, limit: number): void {
-    const stream = this.#streams.get(streamId) ?? this.#peerStream(streamId);
-    if (stream === null) return;
-    stream.sendQueue.raiseLimit(limit);
-    this.#writer.schedule(stream);
+    const stream = this.#streams.onWindowRaised(streamId, limit);
+    if (stream !== null) this.#writer.schedule(stream);
   }
 
   #onAck(carrierId: number, records: number): void {

@@ -1,0 +1,66 @@
+import type { RotationPolicy, SocketAddress } from '@rozan/tunnel';
+import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
+import { Command } from 'commander';
+
+/** What the command line of a client says. */
+export interface ClientArguments {
+  readonly entrySources: readonly string[];
+  readonly json: boolean;
+  readonly socks: SocketAddress;
+  readonly http: SocketAddress;
+  readonly strictReplies: boolean;
+  readonly rotation: RotationPolicy;
+  readonly dataFolder: string | null;
+}
+
+interface RawOptions {
+  readonly entry?: string[];
+  readonly json?: boolean;
+  readonly socks: string;
+  readonly http: string;
+  readonly strictReplies?: boolean;
+  readonly rotateAfter?: string;
+  readonly rotateBytes?: string;
+  readonly data?: string;
+}
+
+/** A carrier's limits are drawn between this share of what was asked for and all of it. */
+const ROTATION_LEAST_SHARE = 0.6;
+
+function rangeUpTo(option: string, text: string | undefined, unit: number): readonly [number, number] | null {
+  if (text === undefined) return null;
+  const value = Number(text) * unit;
+  if (!(value > 0)) throw new ProgramError(EXIT_CODE.usage, `${option} takes a number above 0`);
+  return [value * ROTATION_LEAST_SHARE, value];
+}
+
+function createCommand(): Command {
+  return new Command('rozan client')
+    .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
+    .option('--entry <source>', 'a file with rozan:// links, - for standard input, or a link; repeatable', collect)
+    .option('--socks <host:port>', 'where the SOCKS proxy listens', '127.0.0.1:1080')
+    .option('--http <host:port>', 'where the HTTP proxy listens', '127.0.0.1:8080')
+    .option('--data <dir>', 'a folder that remembers the entries for the next start')
+    .option('--strict-replies', 'tell applications of success only when the site is connected (a round trip more)')
+    .option('--rotate-after <seconds>', 'replace connections before they are this old')
+    .option('--rotate-bytes <bytes>', 'replace connections before they have carried this much')
+    .option('--json', 'print events as JSON lines');
+}
+
+/** Parses a client's arguments; null when they asked for help, which has been printed. Throws a `ProgramError` (usage). */
+export async function parseClientArguments(args: readonly string[]): Promise<ClientArguments | null> {
+  const options = await parseCommand<RawOptions>(createCommand(), args);
+  if (options === null) return null;
+  return {
+    entrySources: options.entry ?? [],
+    json: options.json ?? false,
+    socks: addressOption('--socks', options.socks),
+    http: addressOption('--http', options.http),
+    strictReplies: options.strictReplies ?? false,
+    rotation: {
+      ageMs: rangeUpTo('--rotate-after', options.rotateAfter, 1000),
+      bytes: rangeUpTo('--rotate-bytes', options.rotateBytes, 1),
+    },
+    dataFolder: options.data ?? null,
+  };
+}

@@ -1,0 +1,50 @@
+import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
+
+const ENTRIES_FILE = 'entries.txt';
+
+/** Where a client keeps its entries: a folder for its user alone (0700), written atomically. */
+export class ClientFolder {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Opens the folder, making it when it is missing. Throws a `ProgramError`. */
+  static async open(path: string): Promise<ClientFolder> {
+    try {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      await chmod(path, 0o700);
+    } catch (cause) {
+      throw new ProgramError(EXIT_CODE.dataFolder, `the data folder cannot be used: ${path}`, {
+        cause,
+        remedy: 'Choose a folder that belongs to you with --data DIR.',
+      });
+    }
+    return new ClientFolder(path);
+  }
+
+  /** The path of the stored entries, or null when there are none. */
+  async storedEntries(): Promise<string | null> {
+    const path = join(this.#path, ENTRIES_FILE);
+    return readFile(path).then(
+      () => path,
+      () => null,
+    );
+  }
+
+  /** Stores entries for the next start, in place of those before. */
+  async storeEntries(links: readonly string[]): Promise<void> {
+    const path = join(this.#path, ENTRIES_FILE);
+    const file = await open(`${path}.new`, 'w', 0o600);
+    try {
+      await file.writeFile(`${links.join('\n')}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(`${path}.new`, path);
+  }
+}

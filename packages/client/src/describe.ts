@@ -1,0 +1,28 @@
+import type { LogEvent } from '@rozan/tunnel';
+
+const seconds = (ms: unknown): string => `${(Number(ms) / 1000).toFixed(1)} s`;
+
+/** What a client's event says to a person, or null for those that a person need not see. */
+export function describe(event: LogEvent): string | null {
+  switch (event.event) {
+    case 'session.opened':
+      return 'Connected to a relay.';
+    case 'session.detached':
+      return 'The connection to the relay was lost; reconnecting. Downloads wait.';
+    case 'session.resumed':
+      return `Reconnected after ${seconds(event['afterMs'])}. Downloads go on.`;
+    case 'session.closed':
+      return 'The session with the relay is over; what ran through it has been ended.';
+    case 'connect.failed':
+      return 'No relay can be reached at the moment; trying again.';
+    case 'relay.draining':
+      return 'The relay is about to stop; new connections go elsewhere.';
+    case 'entry.stale':
+      return 'A server entry is not valid at this time by the clock of this machine; it is used all the same.';
+    case 'entry.exposed':
+    case 'proxy.exposed':
+      return `Warning: ${event['advice']}`;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,98 @@
+import { type Duplex, duplexPair } from 'node:stream';
+import { parseIpAddress, type ResetCode } from '@rozan/protocol';
+import {
+  type Conn,
+  type Network,
+  type StreamOpener,
+  StreamResetError,
+  type Target,
+  TunnelError,
+  type TunnelStream,
+} from '@rozan/tunnel';
+
+/** How the fake opener behaves; tests change it as they go. */
+export interface FakeRules {
+  live: boolean;
+  /** Hosts for which `open` itself rejects. */
+  readonly rejected: Map<string, ResetCode>;
+  /** Hosts for which the stream opens and then turns out to lead nowhere. */
+  readonly failing: Map<string, ResetCode>;
+  /** Hosts to which nothing ever answers. */
+  readonly silent: Set<string>;
+}
+
+/** A `StreamOpener` without tunnel: it dials on this machine. Every name leads to 127.0.0.1. */
+export interface FakeOpener extends StreamOpener {
+  readonly rules: FakeRules;
+  readonly targets: Target[];
+  readonly streams: TunnelStream[];
+  /** The connections to the targets, in the order in which they were made. */
+  readonly conns: Conn[];
+  /** The next stream that is opened. */
+  nextStream(): Promise<TunnelStream>;
+}
+
+function ignoreError(): void {}
+
+function endedCleanly(duplex: Duplex): boolean {
+  return duplex.readableEnded && duplex.writableFinished && !duplex.errored;
+}
+
+/** A stream whose far end is `dialed`, once that is there. */
+function createFakeStream(dialed: Promise<Conn>): TunnelStream {
+  const [near, far] = duplexPair();
+  const opened = dialed.then(ignoreError, (error: unknown) => {
+    const code = error instanceof TunnelError && error.code === 'refused' ? 'refused' : 'internal';
+    const reset = error instanceof StreamResetError ? error : new StreamResetError(code);
+    near.destroy(reset);
+    throw reset;
+  });
+  opened.catch(ignoreError);
+  near.on('error', ignoreError);
+  far.on('error', ignoreError);
+  dialed.then((conn) => joinFarEnd(conn, near, far), ignoreError);
+  const reset = (code: ResetCode) => near.destroy(new StreamResetError(code));
+  return Object.assign(near, { opened, reset });
+}
+
+function joinFarEnd(conn: Conn, near: Duplex, far: Duplex): void {
+  conn.on('error', ignoreError);
+  const onNearClose = () => {
+    if (!endedCleanly(near)) conn.resetAndDestroy?.();
+  };
+  if (near.closed) onNearClose();
+  else near.once('close', onNearClose);
+  conn.once('close', () => {
+    if (!endedCleanly(conn)) near.destroy(new StreamResetError('connection-reset'));
+  });
+  conn.pipe(far);
+  far.pipe(conn);
+}
+
+/** Creates a fake opener that dials through `network`. */
+export function createFakeOpener(network: Network): FakeOpener {
+  const rules: FakeRules = { live: true, rejected: new Map(), failing: new Map(), silent: new Set() };
+  const targets: Target[] = [];
+  const streams: TunnelStream[] = [];
+  const conns: Conn[] = [];
+  const waiting: ((stream: TunnelStream) => void)[] = [];
+  const dial = async ({ host, port }: Target): Promise<Conn> => {
+    const failure = rules.failing.get(host);
+    if (failure) throw new StreamResetError(failure);
+    if (rules.silent.has(host)) return new Promise(ignoreError);
+    const conn = await network.dial({ host: parseIpAddress(host) ? host : '127.0.0.1', port });
+    conns.push(conn);
+    return conn;
+  };
+  const open = async (target: Target): Promise<TunnelStream> => {
+    targets.push(target);
+    const rejection = rules.rejected.get(target.host);
+    if (rejection) throw new StreamResetError(rejection);
+    const stream = createFakeStream(dial(target));
+    streams.push(stream);
+    for (const resolve of waiting.splice(0)) resolve(stream);
+    return stream;
+  };
+  const nextStream = () => new Promise<TunnelStream>((resolve) => waiting.push(resolve));
+  return { open, nextStream, isLive: () => rules.live, rules, targets, streams, conns };
+}

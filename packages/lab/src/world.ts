@@ -1,0 +1,92 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Client, type ClientConfig, createClient } from '@rozan/client';
+import { parseServerEntry, parseShareLink, type ServerEntry } from '@rozan/protocol';
+import {
+  type AllowRule,
+  createEntryLink,
+  createRelay,
+  createRelayFolder,
+  openRelayFolder,
+  type Relay,
+  type RelayCounters,
+  RelayMetrics,
+} from '@rozan/relay';
+import type { Env, SocketAddress } from '@rozan/tunnel';
+
+/** A relay of a world, with the entry that leads to it. */
+export interface WorldRelay extends AsyncDisposable {
+  readonly relay: Relay;
+  readonly entry: ServerEntry;
+  readonly link: string;
+  /** Where it listens by its first transport. */
+  readonly address: SocketAddress;
+  readonly folder: string;
+}
+
+/** How a relay of a world is made. */
+export interface WorldRelayOptions {
+  /** Its data folder; made when it is missing, and kept. */
+  readonly folder: string;
+  readonly egressAllow?: readonly AllowRule[];
+  /** What its entry says instead of where it listens, such as the address of a censor in front of it. */
+  readonly reachableAt?: readonly SocketAddress[];
+  readonly counters?: RelayCounters;
+  readonly machineBytes?: number;
+}
+
+const ANY_PORT: SocketAddress = { host: '127.0.0.1', port: 0 };
+
+/** A folder for one run; disposing removes it with all that is in it. */
+export interface ScratchFolder extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** Makes a folder that only this user can look into. */
+export async function createScratchFolder(): Promise<ScratchFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'rozan-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+async function freeAddress(env: Env): Promise<SocketAddress> {
+  const listener = await env.network.listen(ANY_PORT, (conn) => conn.destroy());
+  await listener.close();
+  return listener.address;
+}
+
+/** Starts a relay in its folder, the same way `rozan relay` does. */
+export async function startRelay(env: Env, options: WorldRelayOptions): Promise<WorldRelay> {
+  await using stack = new AsyncDisposableStack();
+  const existing = await openRelayFolder(options.folder).catch(() => null);
+  existing?.close();
+  if (existing === null) {
+    const listen = [{ transport: 'opaque', address: await freeAddress(env) }];
+    const addresses = (options.reachableAt ?? []).map((address) => ({ transport: 'opaque', address }));
+    await createRelayFolder(env.random, options.folder, { listen, addresses });
+  }
+  const folder = await openRelayFolder(options.folder);
+  stack.defer(() => folder.close());
+  const { config, replayPath } = folder;
+  const counters = options.counters ?? new RelayMetrics();
+  const { egressAllow = [], machineBytes } = options;
+  const relay = stack.use(await createRelay({ config, replayPath, egressAllow, counters, machineBytes }, env));
+  const [place] = relay.listen;
+  if (place === undefined) throw new Error('a relay of a world listens somewhere');
+  const link = createEntryLink(config, 'default', env.clock.wallMs());
+  const { entry } = parseServerEntry(parseShareLink(link));
+  const running = stack.move();
+  return {
+    relay,
+    entry,
+    link,
+    address: place.address,
+    folder: options.folder,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Starts a client with proxies at free ports of 127.0.0.1, unless the configuration says otherwise. */
+export function startClient(env: Env, config: Partial<ClientConfig> & Pick<ClientConfig, 'entries'>): Promise<Client> {
+  return createClient({ socks: ANY_PORT, http: ANY_PORT, ...config }, env);
+}

@@ -1,0 +1,43 @@
+import { formatHostPort } from '@rozan/protocol';
+import { createEnv, type Env, TunnelError } from '@rozan/tunnel';
+import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
+import type { RelayConfig, TransportAddress } from '../data-folder/relay-config.ts';
+import { createRelayFolder } from '../data-folder/relay-folder.ts';
+import { createEntryLink } from '../server-entry.ts';
+import { entryAddressOption, listenOption } from './arguments.ts';
+
+/** What `relay init` is told. */
+export interface InitOptions {
+  readonly data: string;
+  readonly listen: readonly string[];
+  readonly address?: readonly string[];
+  readonly channel?: readonly string[];
+}
+
+/** Replaces port 0 by a free port, which is kept from then on. Throws a `ProgramError` when the address is not to be had. */
+async function pickPort(env: Env, place: TransportAddress): Promise<TransportAddress> {
+  if (place.address.port !== 0) return place;
+  try {
+    const listener = await env.network.listen(place.address, (conn) => conn.destroy());
+    await listener.close();
+    return { ...place, address: listener.address };
+  } catch (cause) {
+    if (!(cause instanceof TunnelError)) throw cause;
+    throw new ProgramError(EXIT_CODE.cannotListen, `cannot listen at ${formatHostPort(place.address)}`, {
+      cause,
+      remedy: 'Name an address of this machine with --listen.',
+    });
+  }
+}
+
+/** Makes a relay in a folder; returns its entries, a link for each channel, the default one first. Throws a `ProgramError` or `RelayError`. */
+export async function initRelay(options: InitOptions): Promise<string[]> {
+  const env = createEnv({ log: () => {} });
+  const listen = await Promise.all(options.listen.map((text) => pickPort(env, listenOption(text))));
+  const addresses = (options.address ?? []).map(entryAddressOption);
+  // Tried before anything is written: a relay whose entry nobody can use is of no use.
+  const link = (config: Pick<RelayConfig, 'listen' | 'addresses'> & RelayConfig, id: string) =>
+    createEntryLink(config, id, env.clock.wallMs());
+  const config = await createRelayFolder(env.random, options.data, { listen, addresses, channelIds: options.channel });
+  return config.channels.map(({ id }) => link(config, id));
+}

@@ -1,0 +1,133 @@
+import { ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
+import { MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
+import { SessionStream, type StreamHost } from './session-stream.ts';
+import { StreamIds } from './stream-ids.ts';
+
+/** What a stream table needs of its session. */
+export interface StreamTableOptions {
+  readonly role: 'client' | 'relay';
+  readonly maxStreams: number;
+  readonly nowMs: () => number;
+  readonly roundTripMs: () => number;
+  /** What streams need, but for what the table itself answers. */
+  readonly host: Omit<StreamHost, 'nowMs' | 'roundTripMs' | 'consumed' | 'finished'>;
+  readonly onFinished: (stream: SessionStream) => void;
+  /** The session's receive window has moved. */
+  readonly onWindow: (limit: number) => void;
+  readonly onStream: (stream: SessionStream, target: Buffer) => void;
+}
+
+/** The streams of a session: which there are, and what may still arrive for them. Every method may throw `violation`. */
+export class StreamTable {
+  readonly #options: StreamTableOptions;
+  readonly #streams = new Map<number, SessionStream>();
+  readonly #ids = new StreamIds();
+  readonly #window: ReceiveWindow;
+  readonly #host: StreamHost;
+  #nextId = 1;
+  #receivedBytes = 0;
+
+  constructor(options: StreamTableOptions) {
+    this.#options = options;
+    this.#window = new ReceiveWindow(SESSION_WINDOW, options.nowMs());
+    this.#host = {
+      ...options.host,
+      nowMs: options.nowMs,
+      roundTripMs: options.roundTripMs,
+      consumed: (bytes) => this.#consumed(bytes),
+      finished: (stream) => {
+        this.#streams.delete(stream.id);
+        options.onFinished(stream);
+      },
+    };
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Bytes received that no reader has taken. */
+  get unreadBytes(): number {
+    return this.#receivedBytes - this.#window.consumed;
+  }
+
+  get(streamId: number): SessionStream | undefined {
+    return this.#streams.get(streamId);
+  }
+
+  /** A new stream of ours (client). */
+  create(): SessionStream {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return this.#add(id);
+  }
+
+  #add(id: number): SessionStream {
+    const stream = new SessionStream(id, this.#host);
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** A stream that the peer mentions: one that is there, or at the relay a new one; null for one that is finished. */
+  #mentioned(streamId: number): SessionStream | null {
+    const known = this.#streams.get(streamId);
+    if (known !== undefined) return known;
+    if (this.#options.role === 'client') {
+      if (streamId >= this.#nextId) throw new ProtocolError('violation', 'a stream that was never opened');
+      return null;
+    }
+    if (!this.#ids.isNew(streamId)) return null;
+    if (this.#streams.size >= MAX_SESSION_STREAMS) throw new ProtocolError('violation', 'too many streams');
+    return this.#add(streamId);
+  }
+
+  onOpen(streamId: number, target: Buffer): void {
+    if (this.#options.role === 'client') throw new ProtocolError('violation', 'a relay opens no streams');
+    const stream = this.#mentioned(streamId);
+    if (stream === null || stream.announced) return;
+    stream.announced = true;
+    stream.noteOpened();
+    if (this.#streams.size > this.#options.maxStreams) stream.reset('busy');
+    else this.#options.onStream(stream, target);
+  }
+
+  onData(frame: {
+    readonly streamId: number;
+    readonly offset: number;
+    readonly bytes: Buffer;
+    readonly end: boolean;
+  }): void {
+    const stream = this.#mentioned(frame.streamId);
+    if (stream !== null) this.#received(stream.receive(frame.offset, frame.bytes, frame.end));
+  }
+
+  onReset(frame: { readonly streamId: number; readonly code: number; readonly finalOffset: number }): void {
+    const stream = this.#mentioned(frame.streamId);
+    if (stream !== null) this.#received(stream.receiveReset(resetCodeOf(frame.code), frame.finalOffset));
+  }
+
+  /** Returns the stream that may send more now. */
+  onWindowRaised(streamId: number, limit: number): SessionStream | null {
+    const stream = this.#mentioned(streamId);
+    stream?.sendQueue.raiseLimit(limit);
+    return stream;
+  }
+
+  /** The session is over: all streams end with an error. */
+  endAll(code: ResetCode): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) stream.sessionLost(code);
+  }
+
+  #received(bytes: number): void {
+    this.#receivedBytes += bytes;
+    if (this.#receivedBytes > this.#window.limit)
+      throw new ProtocolError('violation', 'bytes beyond the session window');
+  }
+
+  #consumed(bytes: number): void {
+    const limit = this.#window.consume(bytes, this.#options.nowMs(), this.#options.roundTripMs());
+    if (limit !== null) this.#options.onWindow(limit);
+  }
+}
