@@ -74,7 +74,19 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
   const listen = listenTexts(relay.listen);
   const metricsAt = await openMetrics(env, options.metrics, metrics);
   if (metricsAt !== null) stack.defer(() => metricsAt.close());
-  await openControl(env, { stack, folder, relay });
+  stack.use(
+    await serveControl(env, {
+      folder: folder.path,
+      commands: {
+        drain: () => {
+          relay.drain();
+          env.log({ event: 'relay.draining' });
+          return { ...relay.status() };
+        },
+        status: () => ({ ...relay.status() }),
+      },
+    }),
+  );
   const metricsText = metricsAt === null ? null : formatHostPort(metricsAt.address);
   const places = Object.entries(listen).map(([transport, places]) => `${transport} at ${places}`);
   output.say(`The relay listens: ${places.join(', ')}. Ctrl-C ends it.`);

@@ -108,6 +108,17 @@ async function readConfig(configPath: string): Promise<RelayConfig | null> {
   return bytes === null ? null : parseRelayConfig(bytes);
 }
 
+/** A relay's config, whether the relay runs or not. Throws a `RelayError`. */
+export async function readRelayConfig(folder: string): Promise<RelayConfig> {
+  const path = resolve(folder);
+  await expectPrivate(path).catch((error: unknown) => {
+    throw isMissing(error) ? missing(folder, error) : error;
+  });
+  const config = await readConfig(join(path, CONFIG_FILE));
+  if (config === null) throw missing(folder);
+  return config;
+}
+
 function missing(folder: string, cause?: unknown): RelayError {
   return new RelayError('folder-missing', `there is no relay in ${folder}`, {
     cause,
