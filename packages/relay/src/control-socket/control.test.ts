@@ -116,9 +116,15 @@ test('connections at one time are bounded', async (context) => {
 });
 
 test('a relay that does not answer is not waited for for ever', async (context) => {
-  const { clock, call } = await setUp(context, { commands: { status: () => new Promise(() => undefined) } });
+  const asked = Promise.withResolvers<void>();
+  const status = () => {
+    asked.resolve();
+    return new Promise<never>(() => undefined);
+  };
+  const { clock, call } = await setUp(context, { commands: { status } });
   const called = call('status');
   called.catch(() => undefined);
+  await asked.promise;
   await assert.rejects(clock.runUntil(called, LOCAL_BOUNDS.controlIdleMs), { code: 'control-failed' });
 });
 

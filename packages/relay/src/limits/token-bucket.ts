@@ -24,12 +24,6 @@ export class TokenBucket {
     return true;
   }
 
-  /** Whether it is as if it had never been used. */
-  isFull(nowMs: number): boolean {
-    this.#fill(nowMs);
-    return this.#tokens >= this.#bounds.burst;
-  }
-
   #fill(nowMs: number): void {
     const { perSecond, burst } = this.#bounds;
     this.#tokens = Math.min(burst, this.#tokens + ((nowMs - this.#filledMs) * perSecond) / 1000);
