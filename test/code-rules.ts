@@ -8,8 +8,8 @@ const clockMembers = ['Math.random'];
 const drawingFunctions = ['randomBytes', 'randomInt', 'randomUUID', 'randomFill', 'randomFillSync'];
 const timedModules = ['node:timers', 'node:timers/promises', 'node:perf_hooks'];
 const pure = ['protocol', 'tunnel', 'relay', 'client'];
-/** Where the real clock and the real randomness come from. */
-const environmentDoor = 'packages/tunnel/src/real-env.ts';
+/** Where the real clock and the real randomness come from, and where a process that was told to end counts down. */
+const environmentDoors = ['packages/tunnel/src/real-env.ts', 'packages/tunnel/src/program/run-program.ts'];
 
 /** `process.exit` and its like: a program says its exit code by returning it. */
 export function endsProcess(source: Source): string[] {
@@ -55,7 +55,7 @@ export function tooManyParameters(source: Source): string[] {
 
 /** Time and randomness that were not handed in. */
 export function ambientInputs(source: Source): string[] {
-  if (!pure.includes(source.package ?? '') || source.isTest || source.path === environmentDoor) return [];
+  if (!pure.includes(source.package ?? '') || source.isTest || environmentDoors.includes(source.path)) return [];
   const found: string[] = source.imports
     .filter((specifier) => timedModules.includes(specifier))
     .map((specifier) => `${source.path}: '${specifier}' is the environment's; take a clock as an argument`);
