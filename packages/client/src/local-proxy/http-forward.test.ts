@@ -53,6 +53,14 @@ test('HTTP proxy: a request is forwarded with its own fields only, and the conne
   assert.equal(world.opener.streams.length, 1);
 });
 
+test('HTTP proxy: a request travels with the opening of its stream', async () => {
+  await using world = await createProxyWorld();
+  world.opener.rules.unconfirmed.add('site.test');
+  await using origin = await createOrigin((_request, response) => response.end('ok'));
+  const conn = await send(world, `GET http://site.test:${origin.port}/ HTTP/1.1\r\n\r\n`);
+  assert.equal((await readAnswer(conn)).body, 'ok');
+});
+
 test('HTTP proxy: a kept stream that the site has closed is replaced', async () => {
   await using world = await createProxyWorld();
   await using origin = await createOrigin((_request, response) => response.end('ok'));

@@ -5,7 +5,7 @@ import { resetConn } from './conn-ends.ts';
 import { failureOfCode, failureResponse, type HttpFailure } from './http-failure.ts';
 import { type BodyFraming, bodyFraming, endToEndFields, fieldPairs, withoutField } from './http-headers.ts';
 import { type AbsoluteForm, parseAbsoluteForm, type TargetProblem } from './http-target.ts';
-import type { Upstreams } from './http-upstreams.ts';
+import { type Upstreams, watchStream } from './http-upstreams.ts';
 import { MAX_HTTP_HEAD_BYTES } from './limits.ts';
 import { type ProxyContext, resetCodeOfError } from './proxy-context.ts';
 import { isOwnAddress } from './target-host.ts';
@@ -85,6 +85,7 @@ function startExchange(context: ForwardContext, exchange: Exchange, isRepeatable
     refuseRequest(request, response, 'bad-request');
     return;
   }
+  watchStream(upstream);
   upstream.on('continue', () => {
     if (!response.headersSent) response.writeContinue();
   });

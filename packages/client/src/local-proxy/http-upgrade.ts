@@ -6,6 +6,7 @@ import { type HandedOver, refuseHandedOver } from './http-connect.ts';
 import { responseHead } from './http-failure.ts';
 import { codeOfClientError, type ForwardContext, failureOf, readForm, upstreamFields } from './http-forward.ts';
 import { endToEndFields } from './http-headers.ts';
+import { watchStream } from './http-upstreams.ts';
 import { MAX_HTTP_HEAD_BYTES } from './limits.ts';
 
 /** Whether `request` wants to go on as a WebSocket. Every other upgrade is left out of what the site gets, which HTTP allows. */
@@ -28,6 +29,7 @@ export function forwardUpgrade(context: ForwardContext, handedOver: HandedOver):
   const headers = [...upstreamFields(request, form), 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
   const options = { host, port, path: form.path, headers, agent: context.upstreams.single, signal: gone.signal };
   const upstream = httpRequest({ ...options, maxHeaderSize: MAX_HTTP_HEAD_BYTES });
+  watchStream(upstream);
   upstream.on('upgrade', (answer, stream, head) => {
     conn.off('close', onClose);
     conn.write(responseHead(101, answer.rawHeaders, answer.statusMessage));

@@ -1,6 +1,6 @@
-import { Agent, type ClientRequestArgs } from 'node:http';
+import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Clock, TunnelStream } from '@rozan/tunnel';
+import { type Clock, StreamResetError, type TunnelStream } from '@rozan/tunnel';
 import { MAX_IDLE_UPSTREAMS, UPSTREAM_IDLE_MS } from './limits.ts';
 import { openStream, type ProxyContext } from './proxy-context.ts';
 
@@ -39,12 +39,22 @@ function guardIdle(stream: Duplex, clock: Clock): () => void {
   return stop;
 }
 
-/** Sets up the two ways to reach sites. Every stream is handed out once the relay has connected to its target. */
+/** Fails `upstream` when its stream was over before Node's client got to listen to it, which that does not look at. */
+export function watchStream(upstream: ClientRequest): void {
+  upstream.once('socket', (stream) => {
+    if (stream.closed) upstream.emit('error', stream.errored ?? new StreamResetError('connection-reset'));
+  });
+}
+
+/**
+ * Sets up the two ways to reach sites. A stream is handed out before the relay has connected to its target, so that the request travels
+ * with its opening: nothing is promised to the application by that, and if it fails, the request fails with the stream's own error.
+ */
 export function createUpstreams(context: ProxyContext): Upstreams {
   const open = async (options: ClientRequestArgs): Promise<Duplex> => {
     const target = { host: options.host ?? '', port: Number(options.port) };
     const signal = options.signal ?? new AbortController().signal;
-    return withSocketHabits(await openStream(context, { target, untilOpened: true, signal }));
+    return withSocketHabits(await openStream(context, { target, untilOpened: false, signal }));
   };
   const createConnection: Agent['createConnection'] = (options, callback) => {
     open(options).then(

@@ -19,6 +19,8 @@ export interface FakeRules {
   readonly failing: Map<string, ResetCode>;
   /** Hosts to which nothing ever answers. */
   readonly silent: Set<string>;
+  /** Hosts to which bytes flow although nobody is ever told that the stream is open. */
+  readonly unconfirmed: Set<string>;
 }
 
 /** A `StreamOpener` without tunnel: it dials on this machine. Every name leads to 127.0.0.1. */
@@ -39,9 +41,10 @@ function endedCleanly(duplex: Duplex): boolean {
 }
 
 /** A stream whose far end is `dialed`, once that is there. */
-function createFakeStream(dialed: Promise<Conn>): TunnelStream {
+function createFakeStream(dialed: Promise<Conn>, isConfirmed: boolean): TunnelStream {
   const [near, far] = duplexPair();
-  const opened = dialed.then(ignoreError, (error: unknown) => {
+  const confirmed = isConfirmed ? dialed : dialed.then(() => new Promise<void>(ignoreError));
+  const opened = confirmed.then(ignoreError, (error: unknown) => {
     const code = error instanceof TunnelError && error.code === 'refused' ? 'refused' : 'internal';
     const reset = error instanceof StreamResetError ? error : new StreamResetError(code);
     near.destroy(reset);
@@ -71,7 +74,13 @@ function joinFarEnd(conn: Conn, near: Duplex, far: Duplex): void {
 
 /** Creates a fake opener that dials through `network`. */
 export function createFakeOpener(network: Network): FakeOpener {
-  const rules: FakeRules = { live: true, rejected: new Map(), failing: new Map(), silent: new Set() };
+  const rules: FakeRules = {
+    live: true,
+    rejected: new Map(),
+    failing: new Map(),
+    silent: new Set(),
+    unconfirmed: new Set(),
+  };
   const targets: Target[] = [];
   const streams: TunnelStream[] = [];
   const conns: Conn[] = [];
@@ -88,7 +97,8 @@ export function createFakeOpener(network: Network): FakeOpener {
     targets.push(target);
     const rejection = rules.rejected.get(target.host);
     if (rejection) throw new StreamResetError(rejection);
-    const stream = createFakeStream(dial(target));
+    const isConfirmed = !rules.unconfirmed.has(target.host);
+    const stream = createFakeStream(dial(target), isConfirmed);
     streams.push(stream);
     for (const resolve of waiting.splice(0)) resolve(stream);
     return stream;
