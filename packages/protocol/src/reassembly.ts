@@ -13,6 +13,7 @@ export class Reassembly {
   #final: number | null = null;
   /** Runs beyond `#next`, by ascending offset, not overlapping. */
   #held: { offset: number; bytes: Buffer }[] = [];
+  #isDiscarding = false;
 
   /** The offset up to which all bytes have come out of `insert`. */
   get next(): number {
@@ -43,13 +44,20 @@ export class Reassembly {
     this.#highest = offset;
   }
 
+  /** Nobody will read any more: lets go of what is held, and from now on only keeps count. */
+  discard(): void {
+    this.#held = [];
+    this.#isDiscarding = true;
+  }
+
   /** Adds bytes at an offset and returns those that are now in order, as views. Throws `violation`. */
   insert(offset: number, bytes: Buffer, end: boolean): Buffer[] {
     const after = offset + bytes.length;
-    if (this.#final !== null && after > this.#final) throw new ProtocolError('violation', 'bytes beyond the end of a stream');
+    if (this.#final !== null && after > this.#final)
+      throw new ProtocolError('violation', 'bytes beyond the end of a stream');
     if (after > this.#highest) this.#highest = after;
     if (end) this.setFinal(after);
-    if (after <= this.#next) return [];
+    if (this.#isDiscarding || after <= this.#next) return [];
     if (offset > this.#next) {
       this.#hold(offset, bytes);
       return [];

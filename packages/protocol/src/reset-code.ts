@@ -30,9 +30,7 @@ const NUMBERS = {
 /** Why a stream was reset. */
 export type ResetCode = keyof typeof NUMBERS;
 
-const CODES = new Map<number, ResetCode>(
-  (Object.keys(NUMBERS) as ResetCode[]).map((code) => [NUMBERS[code], code]),
-);
+const CODES = new Map<number, ResetCode>((Object.keys(NUMBERS) as ResetCode[]).map((code) => [NUMBERS[code], code]));
 
 /** The number that stands for `code` on the wire. */
 export function resetCodeNumber(code: ResetCode): number {

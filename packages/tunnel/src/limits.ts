@@ -36,6 +36,10 @@ export const ACK_DELAY_MS = 20;
 /** Streams that a session holds at once, and stream ids that may be missing below the highest seen. */
 export const MAX_SESSION_STREAMS = 4096;
 export const MAX_SKIPPED_STREAM_IDS = 4096;
+/** Streams that a client has open at once: the relay may still count others whose end is not yet acknowledged. */
+export const MAX_OPEN_STREAMS = 2048;
+/** Frames without stream bytes that wait for a carrier, a few for each stream; more come of a peer that asks and does not listen. */
+export const MAX_WAITING_FRAMES = 16_384;
 /** Carriers of a session at once, and lost ones whose fate is still being told. */
 export const MAX_SESSION_CARRIERS = 16;
 export const MAX_GONE_CARRIERS = 64;
@@ -46,6 +50,9 @@ export const SUSPECT_ROUND_TRIPS = 8;
 /** With streams open, a silent carrier is pinged after a random time around this; the time doubles while nothing else happens. */
 export const FIRST_PING_MS = 2000;
 export const MAX_PING_MS = 45_000;
+/** A relay gives a carrier up when nothing has come on it for this long: several of the client's pings are missing. */
+export const SILENT_CARRIER_MS = 150_000;
+export const RELAY_WATCH_MS = 30_000;
 /** How often a client looks at its carriers, on average. */
 export const WATCH_MS = 500;
 

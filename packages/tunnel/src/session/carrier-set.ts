@@ -49,8 +49,13 @@ export class CarrierSet {
   }
 
   mayAdd(carrierId: number): boolean {
-    const used = this.#alive.has(carrierId) || this.#gone.has(carrierId) || this.#received.has(carrierId);
-    return !used && this.#alive.size < MAX_SESSION_CARRIERS;
+    return !(this.#alive.has(carrierId) || this.#gone.has(carrierId) || this.#received.has(carrierId));
+  }
+
+  /** The carrier that has to go before one more is added: the one that has been silent for longest. Null while there is room. */
+  crowdedOut(): Carrier | null {
+    if (this.#alive.size < MAX_SESSION_CARRIERS) return null;
+    return this.alive.reduce((most, carrier) => (carrier.lastReceivedMs < most.lastReceivedMs ? carrier : most));
   }
 
   add(carrier: Carrier): void {

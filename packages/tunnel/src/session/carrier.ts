@@ -65,7 +65,7 @@ export class Carrier {
   /** The peer has sent its last frame on it. */
   peerRetired = false;
   lastReceivedMs: number;
-  /** Since when an answer is awaited; meaningless while nothing is outstanding. */
+  /** When the waiting for the next answer began; meaningless while none is awaited. */
   awaitedSinceMs: number;
   receivedRecords = 0;
   bytesReceived = 0;
@@ -102,6 +102,10 @@ export class Carrier {
   /** Begins to read. `leftover`: bytes that came behind the handshake. */
   start(leftover: Buffer): void {
     const { conn } = this.#link;
+    if (conn.destroyed) {
+      this.#lose('closed');
+      return;
+    }
     conn.on('error', () => this.#lose('reset'));
     conn.on('end', () => this.#ended());
     conn.on('close', () => this.#lose('closed'));
@@ -208,9 +212,9 @@ export class Carrier {
     this.#sentRecords += 1;
   }
 
-  /** Milliseconds for which an awaited answer has been missing; 0 while nothing is awaited. */
+  /** Milliseconds for which an awaited answer, or a retired carrier's end, has been missing; 0 while nothing is awaited. */
   silentMs(nowMs: number): number {
-    return this.ledger.outstanding ? nowMs - Math.max(this.lastReceivedMs, this.awaitedSinceMs) : 0;
+    return this.ledger.outstanding || this.retired ? nowMs - Math.max(this.lastReceivedMs, this.awaitedSinceMs) : 0;
   }
 
   #ended(): void {

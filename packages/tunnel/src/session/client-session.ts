@@ -16,6 +16,9 @@ import type { AttachedCarrier } from './client-handshake.ts';
 import { RotationLimits, type RotationPolicy } from './rotation.ts';
 import { Session } from './session.ts';
 
+/** The longest time between two looks at the carriers. */
+const LONGEST_WATCH_MS = 1.5 * WATCH_MS;
+
 /** Makes a carrier: dials, shakes hands. `nextAttach` is called once for each handshake tried. */
 export type DialCarrier = (nextAttach: () => ClientAttach, signal: AbortSignal) => Promise<AttachedCarrier>;
 
@@ -46,10 +49,14 @@ export class ClientSession {
   readonly #secret: Buffer;
   readonly #counter = new LookupCounter();
   readonly #limits = new Map<Carrier, RotationLimits>();
+  /** Carriers that another has replaced and that are let go in a moment. */
+  readonly #leaving = new Set<Carrier>();
   readonly #over = new AbortController();
   readonly #retentionMs: number;
   #nextCarrierId = 1;
   #attaching = false;
+  /** Carriers lost one after the other on which no record came: somebody lets handshakes through and nothing else. */
+  #fruitless = 0;
   #detachedSinceMs: number | null = null;
   #cancelWatch: CancelTimer = () => {};
 
@@ -111,8 +118,13 @@ export class ClientSession {
       this.#session.giveUp(older);
       return;
     }
+    if (this.#leaving.has(older) || older.retired) return;
+    this.#leaving.add(older);
     const overlapMs = 50 + this.#env.random.fraction() * 450;
     this.#env.clock.setTimer(overlapMs, () => {
+      this.#leaving.delete(older);
+      // What replaced it may be gone by now, and then it is all there is.
+      if (!this.#session.carriers.some((carrier) => carrier !== older && carrier.usable)) return;
       if (older.suspect) this.#session.giveUp(older);
       else this.#session.retire(older);
     });
@@ -120,6 +132,8 @@ export class ClientSession {
 
   #onCarrierLost(carrier: Carrier, cause: CarrierLossCause): void {
     this.#limits.delete(carrier);
+    this.#leaving.delete(carrier);
+    this.#fruitless = carrier.receivedRecords > 0 ? 0 : this.#fruitless + 1;
     this.#options.events.onCarrierLost?.(carrier, cause);
     if (this.#session.closed || this.#session.attached) return;
     if (this.#detachedSinceMs === null) {
@@ -142,7 +156,7 @@ export class ClientSession {
     if (this.#attaching) return;
     this.#attaching = true;
     const run = async (): Promise<void> => {
-      for (let failures = 0; needed() && !this.#session.closed; failures += 1) {
+      for (let failures = this.#fruitless; needed() && !this.#session.closed; failures += 1) {
         if (failures > 0) await sleep(this.#env, this.#waitMs(failures), this.#over.signal);
         if (await this.#tryAttach()) return;
       }
@@ -187,15 +201,21 @@ export class ClientSession {
     const delayMs = WATCH_MS * (0.5 + this.#env.random.fraction());
     this.#cancelWatch = this.#env.clock.setTimer(delayMs, () => {
       for (const carrier of this.#session.carriers) this.#watch(carrier);
+      if (!this.#session.closed && !this.#session.attached) this.#attach(() => !this.#session.attached);
       if (!this.#session.closed) this.#watchLater();
     });
   }
 
   #watch(carrier: Carrier): void {
-    if (!carrier.usable) return;
     const nowMs = this.#env.clock.monotonicMs();
     const patienceMs = Math.max(SUSPECT_MS, SUSPECT_ROUND_TRIPS * carrier.ledger.smoothedRttMs);
-    if (carrier.silentMs(nowMs) >= patienceMs - WATCH_MS) {
+    const isSilent = carrier.silentMs(nowMs) >= patienceMs - LONGEST_WATCH_MS;
+    if (!carrier.usable) {
+      // It was let go in peace, but its last bytes do not get through.
+      if (isSilent) this.#session.giveUp(carrier);
+      return;
+    }
+    if (isSilent) {
       if (!carrier.suspect) {
         carrier.suspect = true;
         this.#options.events.onSuspect?.(carrier);
@@ -218,7 +238,7 @@ export class ClientSession {
   }
 
   #checkRotation(carrier: Carrier): void {
-    if (!carrier.usable || this.#attaching) return;
+    if (!carrier.usable || this.#attaching || this.#leaving.has(carrier)) return;
     if (this.#limits.get(carrier)?.due(carrier, this.#env.clock.monotonicMs())) {
       this.#attach(() => carrier.usable);
     }

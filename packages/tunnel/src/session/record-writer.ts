@@ -31,6 +31,11 @@ export class RecordWriter {
     return this.#pendingBytes;
   }
 
+  /** Frames without stream bytes that wait for a carrier. */
+  get waitingFrames(): number {
+    return this.#control.length;
+  }
+
   pendingAdded(bytes: number): void {
     this.#pendingBytes += bytes;
   }
@@ -148,6 +153,9 @@ export class RecordWriter {
   }
 
   #send(carrier: Carrier, options: { items: readonly SentItem[]; isPing: boolean }): void {
+    // An acknowledgement that has to arrive asks for no answer by itself.
+    const isQuiet = options.items.every((item) => item.stream === null && item.frame.type === 'ack');
+    if (options.items.length > 0 && isQuiet) this.#builder.control({ type: 'ping' });
     if (this.#builder.bytes < SMALL_RECORD_BYTES) {
       this.#builder.padding(1 + Math.floor(this.#random.fraction() * SMALL_RECORD_PADDING_BYTES));
     }

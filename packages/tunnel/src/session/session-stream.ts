@@ -22,6 +22,11 @@ export interface StreamHost {
   finished(stream: SessionStream): void;
 }
 
+/** A copy of bytes that would keep a much larger record in memory while they wait for a reader. */
+function compact(bytes: Buffer): Buffer {
+  return bytes.length * 4 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
+}
+
 type WriteDone = (error?: Error | null) => void;
 
 /**
@@ -59,6 +64,8 @@ export class SessionStream extends Duplex implements TunnelStream {
       this.#rejectOpened = reject;
     });
     this.opened.catch(() => {});
+    // A reset may come before the owner has a listener of its own, who then sees `close`.
+    this.on('error', () => {});
   }
 
   /** The relay has connected to the target. */
@@ -143,6 +150,8 @@ export class SessionStream extends Duplex implements TunnelStream {
       if (piece.end) this.#host.sendReset(this, this.#resetCode);
       return;
     }
+    // Until the end is told again, a reset has to tell it.
+    if (piece.end) this.#sendEnd = 'open';
     this.sendQueue.requeue(piece);
     this.#host.pendingAdded(piece.bytes.length);
     this.#host.schedule(this);
@@ -164,7 +173,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     const before = this.#reassembly.highest;
     if (offset + bytes.length > this.#window.limit)
       throw new ProtocolError('violation', 'bytes beyond a stream window');
-    const ready = this.#reassembly.insert(offset, bytes, end);
+    const ready = this.#reassembly.insert(offset, compact(bytes), end);
     this.noteOpened();
     if (this.destroyed) this.#consumeRest();
     else {
@@ -191,9 +200,12 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   /** The session is lost: nothing is told to anybody any more. */
   sessionLost(code: ResetCode): void {
+    const isOver = this.#cleanlyOver();
     this.#resetBy ??= 'peer';
     this.#sendEnd = 'acknowledged';
-    if (!this.#cleanlyOver()) this.destroy(new StreamResetError(code));
+    this.#host.pendingAdded(-this.sendQueue.pendingBytes);
+    this.sendQueue.discard();
+    if (!isOver) this.destroy(new StreamResetError(code));
   }
 
   #cleanlyOver(): boolean {
@@ -206,6 +218,8 @@ export class SessionStream extends Duplex implements TunnelStream {
       const run = this.#ready.shift();
       if (run === undefined) break;
       consumed += run.length;
+      // Before the reader gets it: a reader that then destroys the stream has the rest accounted for.
+      this.#accounted += run.length;
       this.#wanted = this.push(run);
     }
     if (consumed > 0) this.#consume(consumed);
@@ -216,7 +230,6 @@ export class SessionStream extends Duplex implements TunnelStream {
   }
 
   #consume(bytes: number): void {
-    this.#accounted += bytes;
     const limit = this.#window.consume(bytes, this.#host.nowMs(), this.#host.roundTripMs());
     if (limit !== null && this.#reassembly.final === null) this.#host.sendWindow(this, limit);
     this.#host.consumed(bytes);
@@ -225,6 +238,7 @@ export class SessionStream extends Duplex implements TunnelStream {
   /** Nobody will read any more: all that has come counts as consumed, so that the session's window does not leak. */
   #consumeRest(): void {
     this.#ready = [];
+    this.#reassembly.discard();
     const rest = this.#reassembly.highest - this.#accounted;
     this.#accounted += rest;
     if (rest > 0) this.#host.consumed(rest);

@@ -7,12 +7,13 @@ import {
   resetCodeNumber,
   resetCodeOf,
 } from '@rozan/protocol';
-import type { Env } from '../env.ts';
-import { ACK_DELAY_MS, MAX_SESSION_STREAMS, SESSION_PENDING_BYTES } from '../limits.ts';
+import type { CancelTimer, Env } from '../env.ts';
+import { ACK_DELAY_MS, MAX_SESSION_STREAMS, MAX_WAITING_FRAMES, SESSION_PENDING_BYTES } from '../limits.ts';
 import { Carrier, type CarrierLink, type CarrierLossCause } from './carrier.ts';
 import { CarrierSet } from './carrier-set.ts';
 import { RecordWriter } from './record-writer.ts';
 import type { SessionStream } from './session-stream.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { StreamTable } from './stream-table.ts';
 
 /** What a session tells its owner. */
@@ -51,8 +52,9 @@ export class Session {
   readonly #carriers: CarrierSet;
   readonly #writer: RecordWriter;
   readonly #streams: StreamTable;
+  readonly #silence: SilenceWatch;
   #pumpScheduled = false;
-  #cancelAckTimer: (() => void) | null = null;
+  #cancelAckTimer: CancelTimer | null = null;
   #closed = false;
 
   constructor(env: Env, options: SessionOptions) {
@@ -61,6 +63,11 @@ export class Session {
     this.#writer = new RecordWriter(env.random);
     this.#carriers = new CarrierSet((item) => this.#writer.requeue(item));
     this.#streams = this.#createStreamTable();
+    this.#silence = new SilenceWatch(
+      env,
+      () => this.carriers,
+      (carrier) => this.giveUp(carrier),
+    );
   }
 
   get closed(): boolean {
@@ -103,7 +110,10 @@ export class Session {
       carrier.finish();
       return carrier;
     }
+    const crowdedOut = this.#carriers.crowdedOut();
+    if (crowdedOut !== null) this.giveUp(crowdedOut);
     this.#carriers.add(carrier);
+    if (this.#options.role === 'relay') this.#silence.start();
     if (options.confirmed) {
       // The relay may use the carrier only when a record of ours has come, so there has to be one.
       this.#writer.control({ type: 'ping' });
@@ -113,7 +123,7 @@ export class Session {
     return carrier;
   }
 
-  /** Whether a carrier with this number may be added: numbers are used once, and there are not too many carriers. */
+  /** Whether a carrier with this number may be added: numbers are used once. One too many takes the place of the most silent. */
   mayAdd(carrierId: number): boolean {
     return !this.#closed && this.#carriers.mayAdd(carrierId);
   }
@@ -123,11 +133,14 @@ export class Session {
     this.#schedulePump();
   }
 
-  /** Opens a stream to an encoded target (client). The OPEN frame and the first bytes travel together. */
+  /**
+   * Opens a stream to an encoded target (client). The OPEN frame and the first bytes travel together. When too many are open, or the
+   * session is over, the stream is one that has been reset.
+   */
   openStream(target: Buffer): SessionStream {
+    if (this.#closed) return this.#streams.refused('session-lost');
     const stream = this.#streams.create();
-    this.#writer.control({ type: 'open', streamId: stream.id, target });
-    this.#schedulePump();
+    if (!stream.destroyed) this.#control({ type: 'open', streamId: stream.id, target });
     return stream;
   }
 
@@ -174,6 +187,7 @@ export class Session {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelAckTimer?.();
+    this.#silence.stop();
     for (const carrier of this.#carriers.alive) {
       carrier.finish();
       this.#options.events.onCarrierLost?.(carrier, 'session-closed');
@@ -225,7 +239,8 @@ export class Session {
     this.#cancelAckTimer = this.#env.clock.setTimer(ACK_DELAY_MS, () => {
       this.#cancelAckTimer = null;
       const carrier = this.#carriers.pick();
-      if (carrier !== null) this.#writer.write(carrier, { acks: this.#carriers.owing, frames: [], isPing: false });
+      // Where the connection takes nothing now, the next chance is when it does.
+      if (carrier?.writable) this.#writer.write(carrier, { acks: this.#carriers.owing, frames: [], isPing: false });
     });
   }
 
@@ -270,6 +285,8 @@ export class Session {
         this.#onFrame(carrier, frame);
         if (this.#closed) return;
       }
+      if (this.#writer.waitingFrames > MAX_WAITING_FRAMES)
+        throw new ProtocolError('violation', 'too many answers wait');
       if (eliciting) carrier.elicited(record.length);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -312,7 +329,7 @@ export class Session {
         this.#streams.onReset(frame);
         return;
       case 'window':
-        this.#onWindow(frame.streamId, frame.limit);
+        this.#streams.onWindowRaised(frame.streamId, frame.limit);
         return;
       case 'session-window':
         this.#writer.raiseLimit(frame.limit);
@@ -332,17 +349,16 @@ export class Session {
     }
   }
 
-  #onWindow(streamId: number, limit: number): void {
-    const stream = this.#streams.onWindowRaised(streamId, limit);
-    if (stream !== null) this.#writer.schedule(stream);
-  }
-
   #onAck(carrierId: number, records: number): void {
-    for (const item of this.#carriers.acknowledge(carrierId, records, this.#env.clock.monotonicMs())) {
+    const nowMs = this.#env.clock.monotonicMs();
+    const items = this.#carriers.acknowledge(carrierId, records, nowMs);
+    for (const item of items) {
       if (item.stream !== null) item.stream.pieceAcknowledged(item.piece);
       else if (item.frame.type === 'reset') this.#streams.get(item.frame.streamId)?.endAcknowledged();
     }
     const carrier = this.#carriers.get(carrierId);
+    // The answer may come over another carrier, and is a sign of life of this one all the same.
+    if (carrier !== null && items.length > 0) carrier.awaitedSinceMs = nowMs;
     if (carrier?.retired) this.#finishRetired(carrier);
   }
 

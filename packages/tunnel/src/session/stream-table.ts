@@ -1,5 +1,5 @@
 import { ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
-import { MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
+import { MAX_OPEN_STREAMS, MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
 import { StreamIds } from './stream-ids.ts';
 
@@ -55,11 +55,19 @@ export class StreamTable {
     return this.#streams.get(streamId);
   }
 
-  /** A new stream of ours (client). */
+  /** A new stream of ours (client); one that is over already when too many are open. */
   create(): SessionStream {
+    if (this.#streams.size >= MAX_OPEN_STREAMS) return this.refused('busy');
     const id = this.#nextId;
     this.#nextId += 1;
     return this.#add(id);
+  }
+
+  /** A stream of ours that is over before anybody hears of it. */
+  refused(code: ResetCode): SessionStream {
+    const stream = new SessionStream(0, this.#host);
+    stream.sessionLost(code);
+    return stream;
   }
 
   #add(id: number): SessionStream {
@@ -87,6 +95,8 @@ export class StreamTable {
     if (stream === null || stream.announced) return;
     stream.announced = true;
     stream.noteOpened();
+    // Its RESET may have overtaken it on another carrier.
+    if (stream.destroyed) return;
     if (this.#streams.size > this.#options.maxStreams) stream.reset('busy');
     else this.#options.onStream(stream, target);
   }
@@ -106,11 +116,11 @@ export class StreamTable {
     if (stream !== null) this.#received(stream.receiveReset(resetCodeOf(frame.code), frame.finalOffset));
   }
 
-  /** Returns the stream that may send more now. */
-  onWindowRaised(streamId: number, limit: number): SessionStream | null {
+  onWindowRaised(streamId: number, limit: number): void {
     const stream = this.#mentioned(streamId);
-    stream?.sendQueue.raiseLimit(limit);
-    return stream;
+    if (stream === null) return;
+    stream.sendQueue.raiseLimit(limit);
+    this.#host.schedule(stream);
   }
 
   /** The session is over: all streams end with an error. */
