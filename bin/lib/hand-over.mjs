@@ -12,10 +12,12 @@ const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @returns {Promise<void>} resolves, if at all, when the child has ended and process.exitCode says how
  */
 export function handOver(file, args) {
+  // Name look-ups of the system's resolver hold one thread each; the default of 4 lets a few slow ones stall all.
+  const environment = { UV_THREADPOOL_SIZE: '32', ...process.env };
   if (process.platform !== 'win32' && typeof process.execve === 'function') {
-    process.execve(file, [file, ...args], process.env);
+    process.execve(file, [file, ...args], environment);
   }
-  const child = spawn(file, args, { stdio: 'inherit', windowsHide: true });
+  const child = spawn(file, args, { stdio: 'inherit', windowsHide: true, env: environment });
   const forward = (signal) => child.kill(signal);
   for (const signal of forwardedSignals) process.on(signal, forward);
   return new Promise((resolve, reject) => {

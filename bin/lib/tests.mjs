@@ -8,7 +8,7 @@ import { root } from './runtime.mjs';
 
 /** A test that takes longer is stuck. */
 const timeoutMs = 900_000;
-const places = ['packages/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.{ts,mjs}'];
+const places = ['packages/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.{ts,mjs}', 'examples/**/*.test.ts'];
 /** Tests that measure: they run one after another when everything else is done. */
 const alone = /\.solo\.test\./;
 

@@ -10,7 +10,7 @@ export function describe(event: LogEvent): string | null {
     case 'session.detached':
       return 'The connection to the relay was lost; reconnecting. Downloads wait.';
     case 'session.resumed':
-      return `Reconnected after ${seconds(event['afterMs'])}. Downloads go on.`;
+      return `Reconnected after ${seconds(event.afterMs)}. Downloads go on.`;
     case 'session.closed':
       return 'The session with the relay is over; what ran through it has been ended.';
     case 'connect.failed':
@@ -21,7 +21,7 @@ export function describe(event: LogEvent): string | null {
       return 'A server entry is not valid at this time by the clock of this machine; it is used all the same.';
     case 'entry.exposed':
     case 'proxy.exposed':
-      return `Warning: ${event['advice']}`;
+      return `Warning: ${event.advice}`;
     default:
       return null;
   }

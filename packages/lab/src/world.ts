@@ -13,7 +13,7 @@ import {
   type RelayCounters,
   RelayMetrics,
 } from '@rozan/relay';
-import type { Env, SocketAddress } from '@rozan/tunnel';
+import { type Env, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
 
 /** A relay of a world, with the entry that leads to it. */
 export interface WorldRelay extends AsyncDisposable {
@@ -61,8 +61,10 @@ export async function startRelay(env: Env, options: WorldRelayOptions): Promise<
   const existing = await openRelayFolder(options.folder).catch(() => null);
   existing?.close();
   if (existing === null) {
-    const listen = [{ transport: 'opaque', address: await freeAddress(env) }];
-    const addresses = (options.reachableAt ?? []).map((address) => ({ transport: 'opaque', address }));
+    const [transport] = TRANSPORTS.map(({ name }) => name);
+    if (transport === undefined) throw new Error('there is no transport');
+    const listen = [{ transport, address: await freeAddress(env) }];
+    const addresses = (options.reachableAt ?? []).map((address) => ({ transport, address }));
     await createRelayFolder(env.random, options.folder, { listen, addresses });
   }
   const folder = await openRelayFolder(options.folder);

@@ -4,16 +4,27 @@ import type { RelayConfig } from './data-folder/relay-config.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 /** A relay signs its own entries as long as there is no control plane that would renew them. */
-const VALIDITY_MS = 365 * DAY_MS;
+const VALIDITY_MS = 90 * DAY_MS;
 
 const ANY_ADDRESS = /^(0\.0\.0\.0|::)$/;
 
+type Places = Pick<RelayConfig, 'listen' | 'addresses'>;
+
 /** The addresses at which clients reach a relay by a transport. */
-function reachableAt(config: RelayConfig, transport: string): readonly Target[] {
+function reachableAt(config: Places, transport: string): readonly Target[] {
   const named = config.addresses.filter((each) => each.transport === transport);
   return (named.length > 0 ? named : config.listen.filter((each) => each.transport === transport)).map(
     ({ address }) => address,
   );
+}
+
+/** Throws a `TunnelError` (`bad-params`) when a relay with these addresses could have no entry that clients can use. */
+export function expectReachable(config: Places): void {
+  for (const { transport } of config.listen) {
+    if (!reachableAt(config, transport).some(({ host }) => ANY_ADDRESS.test(host))) continue;
+    const message = `${transport} listens at all addresses: say with --address at which one clients reach it`;
+    throw new TunnelError('bad-params', message);
+  }
 }
 
 /**
@@ -21,6 +32,7 @@ function reachableAt(config: RelayConfig, transport: string): readonly Target[] 
  * Throws a `TunnelError` (`bad-params`) when there is no such channel, or no address that a client could dial.
  */
 export function createEntryLink(config: RelayConfig, channelId: string, nowMs: number): string {
+  expectReachable(config);
   const channel = config.channels.find(({ id }) => id === channelId);
   if (channel === undefined) throw new TunnelError('bad-params', `the relay has no channel named ${channelId}`);
   const names = [...new Set(config.listen.map(({ transport }) => transport))];
@@ -28,12 +40,6 @@ export function createEntryLink(config: RelayConfig, channelId: string, nowMs: n
     const addresses = reachableAt(config, transport);
     if (findTransport(transport) === null)
       throw new TunnelError('bad-params', `there is no transport named ${transport}`);
-    if (addresses.some(({ host }) => ANY_ADDRESS.test(host))) {
-      throw new TunnelError(
-        'bad-params',
-        `${transport} listens at all addresses: say with --address at which one clients reach it`,
-      );
-    }
     return { transport, addresses: addresses.map(formatHostPort), params: {} };
   });
   const entry = signServerEntry(

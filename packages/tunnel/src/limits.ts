@@ -63,5 +63,3 @@ export const LINGER_MAX_MS = 60_000;
 /** Waiting time between attempts to attach: doubles from the first to the last, each drawn from half of it to all of it. */
 export const ATTACH_BACKOFF_MIN_MS = 100;
 export const ATTACH_BACKOFF_MAX_MS = 3000;
-/** One attempt, from dialling to the relay's authenticated answer. */
-export const ATTACH_TIMEOUT_MS = 10_000;

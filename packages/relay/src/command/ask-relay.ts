@@ -23,5 +23,5 @@ export async function askRelay(folder: string, command: 'drain' | 'status', json
 
 /** The entry of a relay's channel again, whether the relay runs or not. Throws a `RelayError` or a `TunnelError`. */
 export async function readEntryLink(folder: string, channelId: string): Promise<string> {
-  return createEntryLink(await readRelayConfig(folder), channelId, Date.now());
+  return createEntryLink(await readRelayConfig(folder), channelId, createEnv({ log: () => {} }).clock.wallMs());
 }

@@ -1,9 +1,9 @@
 import { formatHostPort } from '@rozan/protocol';
 import { createEnv, type Env, TunnelError } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
-import type { RelayConfig, TransportAddress } from '../data-folder/relay-config.ts';
+import type { TransportAddress } from '../data-folder/relay-config.ts';
 import { createRelayFolder } from '../data-folder/relay-folder.ts';
-import { createEntryLink } from '../server-entry.ts';
+import { createEntryLink, expectReachable } from '../server-entry.ts';
 import { entryAddressOption, listenOption } from './arguments.ts';
 
 /** What `relay init` is told. */
@@ -35,9 +35,17 @@ export async function initRelay(options: InitOptions): Promise<string[]> {
   const env = createEnv({ log: () => {} });
   const listen = await Promise.all(options.listen.map((text) => pickPort(env, listenOption(text))));
   const addresses = (options.address ?? []).map(entryAddressOption);
-  // Tried before anything is written: a relay whose entry nobody can use is of no use.
-  const link = (config: Pick<RelayConfig, 'listen' | 'addresses'> & RelayConfig, id: string) =>
-    createEntryLink(config, id, env.clock.wallMs());
+  expectUsable(listen, addresses);
   const config = await createRelayFolder(env.random, options.data, { listen, addresses, channelIds: options.channel });
-  return config.channels.map(({ id }) => link(config, id));
+  return config.channels.map(({ id }) => createEntryLink(config, id, env.clock.wallMs()));
+}
+
+/** Before anything is written: a relay whose entry nobody can use is of no use. */
+function expectUsable(listen: readonly TransportAddress[], addresses: readonly TransportAddress[]): void {
+  try {
+    expectReachable({ listen, addresses });
+  } catch (cause) {
+    if (!(cause instanceof TunnelError)) throw cause;
+    throw new ProgramError(EXIT_CODE.usage, cause.message, { cause });
+  }
 }

@@ -1,4 +1,4 @@
-import { TunnelError } from '@rozan/tunnel';
+import { TRANSPORTS, TunnelError } from '@rozan/tunnel';
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { RelayError } from '../data-folder/relay-error.ts';
@@ -52,7 +52,7 @@ function addSubcommands(relay: Command, setTask: (task: Task) => void): void {
     .option(...dataOption)
     .requiredOption(
       '--listen <transport=host:port>',
-      'where it listens, e.g. opaque=0.0.0.0:443; port 0 picks a free one; repeatable',
+      `where it listens; the transports are: ${TRANSPORTS.map(({ name }) => name).join(', ')}; port 0 picks a free one; repeatable`,
       collect,
     )
     .option('--address <transport=host:port>', 'where clients reach it, if that differs; repeatable', collect)

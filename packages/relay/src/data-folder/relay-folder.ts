@@ -122,7 +122,7 @@ export async function readRelayConfig(folder: string): Promise<RelayConfig> {
 function missing(folder: string, cause?: unknown): RelayError {
   return new RelayError('folder-missing', `there is no relay in ${folder}`, {
     cause,
-    remedy: 'make one with "rozan relay init --data DIR --listen opaque=HOST:PORT"',
+    remedy: 'make one with "rozan relay init --data DIR --listen TRANSPORT=HOST:PORT"',
   });
 }
 

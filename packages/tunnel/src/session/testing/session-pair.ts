@@ -48,7 +48,7 @@ export async function createSessionPair(options: { latencyMs?: number } = {}): P
     },
   });
   let nextId = 0;
-  const link = (conn: Conn, carrierId: number, send: number, receive: number) => ({
+  const link = (conn: Conn, carrierId: number, [send, receive]: readonly [number, number]) => ({
     carrierId,
     transport: 'opaque',
     conn,
@@ -62,12 +62,12 @@ export async function createSessionPair(options: { latencyMs?: number } = {}): P
     const id = nextId;
     nextId += 1;
     arrivals.push((conn) => {
-      relay.addCarrier(link(conn, id, 20, 10), { confirmed: false, leftover: EMPTY });
+      relay.addCarrier(link(conn, id, [20, 10]), { confirmed: false, leftover: EMPTY });
     });
     const dialled = network.dial(ADDRESS);
     await clock.advance(2 * (options.latencyMs ?? 0));
     const conn = await dialled;
-    return client.addCarrier(link(conn, id, 10, 20), { confirmed: true, leftover: EMPTY });
+    return client.addCarrier(link(conn, id, [10, 20]), { confirmed: true, leftover: EMPTY });
   };
   return { clock, network, client, relay, accepted, lost, attach };
 }
