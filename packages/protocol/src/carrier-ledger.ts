@@ -22,7 +22,10 @@ interface Entry<Item> {
 
 /** Time allowed in queues beside the path's own round trip: enough to bridge delayed acknowledgements and timer noise. */
 const QUEUE_MS = 100;
-/** A rate is remembered for this long at least, and for ten round trips. */
+/**
+ * A rate is remembered for this long at least, and for ten of the least round trips. (Smoothed ones grow with the queue that a rate from
+ * before a throttle fills, and would keep that rate, and so the queue, for ever.)
+ */
 const RATE_MEMORY_MS = 2000;
 const MIN_RATE_SAMPLE_MS = 1;
 
@@ -141,7 +144,7 @@ export class CarrierLedger<Item> {
     const sampleMs = Math.max(MIN_RATE_SAMPLE_MS, nowMs - entry.deliveredMs);
     const sample = (this.#deliveredBytes - entry.deliveredBytes) / sampleMs;
     if (sample > this.#rate) this.#rate = sample;
-    if (entry.idle || nowMs - this.#rateSinceMs < Math.max(RATE_MEMORY_MS, 10 * this.#smoothedRttMs)) return;
+    if (entry.idle || nowMs - this.#rateSinceMs < Math.max(RATE_MEMORY_MS, 10 * this.#leastRttMs)) return;
     this.#formerRate = this.#rate;
     this.#rate = sample;
     this.#rateSinceMs = nowMs;

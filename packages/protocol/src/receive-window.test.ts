@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { ReceiveWindow } from './receive-window.ts';
+
+const BOUNDS = { initialBytes: 1000, maxBytes: 16_000 };
+
+describe('ReceiveWindow', () => {
+  it('moves only forward, never lets out more than its size, and never stops a peer for good', () => {
+    const consumption = fc.record({ bytes: fc.nat({ max: 2000 }), waitMs: fc.nat({ max: 300 }) });
+    fc.assert(
+      fc.property(fc.array(consumption, { maxLength: 100 }), fc.nat({ max: 200 }), (steps, roundTripMs) => {
+        const window = new ReceiveWindow(BOUNDS, 0);
+        let nowMs = 0;
+        let told = window.limit;
+        for (const { bytes, waitMs } of steps) {
+          nowMs += waitMs;
+          const before = window.limit;
+          const sent = Math.min(bytes, told - window.consumed);
+          const limit = window.consume(sent, nowMs, roundTripMs);
+          if (limit !== null) {
+            assert.ok(limit > told);
+            told = limit;
+          }
+          assert.ok(window.limit >= before);
+          assert.equal(window.limit, told, 'a limit that moved has to be told');
+          assert.ok(window.limit - window.consumed <= window.bytes);
+          assert.ok(window.bytes <= BOUNDS.maxBytes);
+          // What the peer may still send is never less than half of the window, so it is never stuck.
+          assert.ok(window.limit - window.consumed >= window.bytes / 2);
+        }
+      }),
+    );
+  });
+
+  it('grows while it is used up within two round trips, up to its bound', () => {
+    const window = new ReceiveWindow(BOUNDS, 0);
+    let nowMs = 0;
+    for (let round = 0; round < 10; round += 1) {
+      nowMs += 50;
+      window.consume(window.bytes, nowMs, 50);
+    }
+    assert.equal(window.bytes, BOUNDS.maxBytes);
+  });
+
+  it('stays as it is with a slow reader', () => {
+    const window = new ReceiveWindow(BOUNDS, 0);
+    for (let round = 1; round <= 10; round += 1) window.consume(600, round * 1000, 50);
+    assert.equal(window.bytes, BOUNDS.initialBytes);
+    assert.equal(window.consumed, 6000);
+    assert.equal(window.limit, 7000);
+  });
+});

@@ -1,0 +1,101 @@
+import { CarrierLedger, type LedgerBounds } from '../carrier-ledger.ts';
+
+/** A path in a simulation: a link behind a queue without end, and a receiver that acknowledges. */
+export interface LinkOptions {
+  readonly bounds: LedgerBounds;
+  /** Bytes per millisecond that the link carries at a time. */
+  readonly rateAt: (nowMs: number) => number;
+  /** Time from one end to the other, without queue and transmission. */
+  readonly delayMs: number;
+  readonly recordBytes: number;
+  /** The receiver acknowledges after so many records, or so long after the first. */
+  readonly ackRecords: number;
+  readonly ackDelayMs: number;
+}
+
+/** What a simulation has seen at a moment. */
+export interface LinkState {
+  readonly nowMs: number;
+  readonly deliveredBytes: number;
+  readonly queueBytes: number;
+  readonly windowBytes: number;
+}
+
+/** A sender with always more to send, a `CarrierLedger`, and a link: time goes by in steps of one millisecond, the same in every run. */
+export class SimulatedLink {
+  readonly ledger: CarrierLedger<number>;
+  readonly #options: LinkOptions;
+  #nowMs = 0;
+  #nextRecord = 0;
+  #queue: { record: number; leftBytes: number }[] = [];
+  readonly #arriving: { atMs: number; record: number }[] = [];
+  readonly #acks: { atMs: number; records: number }[] = [];
+  #receivedRecords = 0;
+  #ackedRecords = 0;
+  #unackedSinceMs: number | null = null;
+  #deliveredBytes = 0;
+  #credit = 0;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.ledger = new CarrierLedger<number>(options.bounds, { nowMs: 0, roundTripMs: 2 * options.delayMs, rate: 0 });
+  }
+
+  /** Lets time go by and gives the state after each millisecond. */
+  run(durationMs: number, look: (state: LinkState) => void = () => {}): void {
+    for (const endMs = this.#nowMs + durationMs; this.#nowMs < endMs; this.#nowMs += 1) {
+      this.#acknowledge();
+      this.#send();
+      this.#carry();
+      this.#receive();
+      const queueBytes = this.#queue.reduce((sum, { leftBytes }) => sum + leftBytes, 0);
+      const { windowBytes } = this.ledger;
+      look({ nowMs: this.#nowMs, deliveredBytes: this.#deliveredBytes, queueBytes, windowBytes });
+    }
+  }
+
+  #acknowledge(): void {
+    while ((this.#acks[0]?.atMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs) {
+      this.ledger.acknowledge(this.#acks.shift()?.records ?? 0, this.#nowMs);
+    }
+  }
+
+  #send(): void {
+    const { recordBytes } = this.#options;
+    while (this.ledger.inFlightBytes < this.ledger.windowBytes) {
+      const record = this.#nextRecord;
+      this.#nextRecord += 1;
+      this.ledger.sent(record, { bytes: recordBytes, idle: false, items: [record] }, this.#nowMs);
+      this.#queue.push({ record, leftBytes: recordBytes });
+    }
+  }
+
+  #carry(): void {
+    const { rateAt, delayMs } = this.#options;
+    this.#credit = this.#queue.length === 0 ? 0 : this.#credit + rateAt(this.#nowMs);
+    for (let head = this.#queue[0]; head !== undefined && this.#credit > 0; head = this.#queue[0]) {
+      const bytes = Math.min(head.leftBytes, this.#credit);
+      head.leftBytes -= bytes;
+      this.#credit -= bytes;
+      if (head.leftBytes > 0) return;
+      this.#queue.shift();
+      this.#arriving.push({ atMs: this.#nowMs + delayMs, record: head.record });
+    }
+  }
+
+  #receive(): void {
+    const { recordBytes, ackRecords, ackDelayMs, delayMs } = this.#options;
+    while ((this.#arriving[0]?.atMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs) {
+      this.#arriving.shift();
+      this.#receivedRecords += 1;
+      this.#deliveredBytes += recordBytes;
+      this.#unackedSinceMs ??= this.#nowMs;
+    }
+    if (this.#unackedSinceMs === null) return;
+    const isDue = this.#nowMs - this.#unackedSinceMs >= ackDelayMs;
+    if (!isDue && this.#receivedRecords - this.#ackedRecords < ackRecords) return;
+    this.#acks.push({ atMs: this.#nowMs + delayMs, records: this.#receivedRecords });
+    this.#ackedRecords = this.#receivedRecords;
+    this.#unackedSinceMs = null;
+  }
+}
