@@ -15,7 +15,7 @@ export interface DemoSite extends AsyncDisposable {
   readonly url: string;
 }
 
-const COLOURS = ['#c2452d', '#d98b2b', '#3b7d5e', '#2f6690', '#6a4c93', '#444444'];
+const COLOURS = ['#c2452d', '#d98b2b', '#3b7d5e', '#2f6690', '#6a4c93', '#8d99a6'];
 
 function image(number: number): string {
   const colour = COLOURS[number % COLOURS.length] ?? '#444444';
@@ -29,11 +29,12 @@ function homePage(): string {
     (_, index) => `<img src="/image/${index}.svg" alt="window ${index + 1}">`,
   ).join('\n');
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Rozan demo site</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:48em;margin:3em auto;padding:0 1em}img{margin:.3em}</style></head>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Rozan demo site</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:48em;margin:3em auto;padding:0 1em}
+.windows{display:grid;grid-template-columns:repeat(auto-fit,minmax(6em,1fr));gap:.8em;margin:1.5em 0}img{width:100%}</style></head>
 <body><h1>It works</h1>
 <p>This page came through a relay. Cut the connection under it as often as you like: downloads go on.</p>
-<p>${images}</p>
+<div class="windows">${images}</div>
 <ul><li><a href="/bytes/100">100 MB to download</a></li>
 <li><code>curl -T FILE …/upload</code> answers with the SHA-256 of what arrived</li></ul></body></html>`;
 }
