@@ -96,7 +96,7 @@ export class SendQueue {
     let bytes = head;
     if (head.length <= maxBytes) {
       this.#freshHead += 1;
-      if (this.#freshHead === this.#fresh.length || this.#freshHead > 64) {
+      if (this.#freshHead === this.#fresh.length || this.#freshHead > 64 + this.#fresh.length / 2) {
         this.#fresh = this.#fresh.slice(this.#freshHead);
         this.#freshHead = 0;
       }

@@ -4,6 +4,7 @@ import {
   ACK_BYTES,
   ACK_RECORDS,
   CARRIER_IN_FLIGHT,
+  CARRIER_QUEUE_BYTES,
   FIRST_RECORD_BYTES,
   MAX_RECORD_BYTES,
   MIN_RECORD_BYTES,
@@ -39,6 +40,12 @@ export interface CarrierLink {
   readonly opener: RecordOpener;
   /** What the handshake's duration says of the round trip; null at the relay, which learns it from the first record. */
   readonly roundTripMs: number | null;
+  /**
+   * Takes the connection over when a record on it was not authentic. Nothing may be written to it any more, and whoever has changed the
+   * bytes must not learn that it was noticed (DESIGN §3.2). It is paused, and must get a listener for errors at once. Without
+   * this, it is read for a short while and closed.
+   */
+  readonly onUnauthentic?: ((conn: Conn) => void) | undefined;
 }
 
 /** What a carrier tells its session. */
@@ -80,6 +87,16 @@ export class Carrier {
   #elicitedBytes = 0;
   #sentRecords = 0;
   #over = false;
+  readonly #onData = (chunk: Buffer): boolean => {
+    this.#receive(chunk);
+    return true;
+  };
+  readonly #listeners = {
+    error: () => this.#lose('reset'),
+    end: () => this.#ended(),
+    close: () => this.#lose('closed'),
+    drain: () => this.#events.onWritable(this),
+  };
 
   constructor(env: Env, link: CarrierLink, options: { events: CarrierEvents; confirmed: boolean; rate: number }) {
     const nowMs = env.clock.monotonicMs();
@@ -106,12 +123,11 @@ export class Carrier {
       this.#lose('closed');
       return;
     }
-    conn.on('error', () => this.#lose('reset'));
-    conn.on('end', () => this.#ended());
-    conn.on('close', () => this.#lose('closed'));
-    conn.on('drain', () => this.#events.onWritable(this));
+    for (const [event, listener] of Object.entries(this.#listeners)) conn.on(event, listener);
     if (leftover.length > 0) this.#receive(leftover);
-    conn.on('data', (chunk: Buffer) => this.#receive(chunk));
+    if (this.#over) return;
+    if (conn.borrowReads === undefined) conn.on('data', this.#onData);
+    else conn.borrowReads(this.#onData);
     conn.resume();
   }
 
@@ -126,7 +142,7 @@ export class Carrier {
 
   /** Whether the connection takes more bytes now. */
   get writable(): boolean {
-    return !this.#link.conn.writableNeedDrain;
+    return this.#link.conn.writableLength < CARRIER_QUEUE_BYTES;
   }
 
   /** Whether stream bytes may be added to what is in flight. */
@@ -156,7 +172,8 @@ export class Carrier {
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#lose('not-authentic');
+      this.#handOver();
+      this.#events.onLost(this, 'not-authentic');
       return;
     }
     this.#events.onBatch(this);
@@ -228,6 +245,22 @@ export class Carrier {
     this.#events.onLost(this, cause);
   }
 
+  /** Leaves the connection, on which nothing can be believed any more, to whoever takes such. */
+  #handOver(): void {
+    const { conn, onUnauthentic } = this.#link;
+    if (onUnauthentic === undefined) {
+      this.#letGo();
+      return;
+    }
+    this.#over = true;
+    conn.pause();
+    conn.borrowReads?.(null);
+    conn.off('data', this.#onData);
+    onUnauthentic(conn);
+    // Last, so that an error always finds a listener.
+    for (const [event, listener] of Object.entries(this.#listeners)) conn.off(event, listener);
+  }
+
   /** Gives the carrier up without telling the session: reads and discards what still comes, and closes late. */
   abandon(): void {
     if (!this.#over) this.#letGo();
@@ -243,6 +276,7 @@ export class Carrier {
   #letGo(): void {
     this.#over = true;
     const { conn } = this.#link;
+    conn.borrowReads?.(null);
     conn.removeAllListeners('data');
     conn.removeAllListeners('drain');
     linger(this.#env, conn);

@@ -10,9 +10,11 @@ import {
   SUSPECT_ROUND_TRIPS,
   WATCH_MS,
 } from '../limits.ts';
+import type { Conn } from '../network.ts';
 import { backoffMs, sleep } from './backoff.ts';
 import type { Carrier, CarrierLossCause } from './carrier.ts';
 import type { AttachedCarrier } from './client-handshake.ts';
+import { DrainedConns } from './drained-conns.ts';
 import { RotationLimits, type RotationPolicy } from './rotation.ts';
 import { Session } from './session.ts';
 
@@ -51,6 +53,8 @@ export class ClientSession {
   readonly #limits = new Map<Carrier, RotationLimits>();
   /** Carriers that another has replaced and that are let go in a moment. */
   readonly #leaving = new Set<Carrier>();
+  /** Connections on which bytes were changed: they stay open, so that nobody sees that it was noticed. */
+  readonly #drained = new DrainedConns();
   readonly #over = new AbortController();
   readonly #retentionMs: number;
   #nextCarrierId = 1;
@@ -98,13 +102,15 @@ export class ClientSession {
   #onClosed(code: ResetCode): void {
     this.#cancelWatch();
     this.#over.abort(new TunnelError('session-closed', 'the session is over'));
+    this.#drained.lingerAll(this.#env);
     this.#options.events.onClosed?.(code);
   }
 
   // --- carriers -------------------------------------------------------------------------------------------------------------------
 
   #add(attached: AttachedCarrier, resumed: boolean): void {
-    const carrier = this.#session.addCarrier(attached.link, { confirmed: true, leftover: attached.leftover });
+    const link = { ...attached.link, onUnauthentic: (conn: Conn) => this.#drained.take(conn) };
+    const carrier = this.#session.addCarrier(link, { confirmed: true, leftover: attached.leftover });
     if (carrier.lost) return;
     this.#detachedSinceMs = null;
     this.#limits.set(carrier, new RotationLimits(this.#env, this.#options.rotation));

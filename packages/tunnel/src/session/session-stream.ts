@@ -51,6 +51,8 @@ export class SessionStream extends Duplex implements TunnelStream {
   #rejectOpened: (error: Error) => void = () => {};
   /** The end of the sending direction, as far as it is told: nothing, in flight, acknowledged. */
   #sendEnd: 'open' | 'told' | 'acknowledged' = 'open';
+  /** Pieces that carriers have taken and that are neither acknowledged nor lost. */
+  #piecesInFlight = 0;
   #resetBy: 'us' | 'peer' | null = null;
   #resetCode: ResetCode = 'cancelled';
 
@@ -130,6 +132,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     if (taken === null) return null;
     this.#host.pendingAdded(-taken.piece.bytes.length);
     if (taken.piece.end) this.#sendEnd = 'told';
+    this.#piecesInFlight += 1;
     return taken;
   }
 
@@ -141,10 +144,13 @@ export class SessionStream extends Duplex implements TunnelStream {
   }
 
   pieceAcknowledged(piece: Piece): void {
-    if (piece.end) this.endAcknowledged();
+    this.#piecesInFlight -= 1;
+    if (piece.end) this.#sendEnd = 'acknowledged';
+    this.#checkFinished();
   }
 
   pieceLost(piece: Piece): void {
+    this.#piecesInFlight -= 1;
     if (this.#resetBy !== null) {
       // The bytes are of no use any more, but the peer still has to learn where the stream ends.
       if (piece.end) this.#host.sendReset(this, this.#resetCode);
@@ -157,7 +163,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     this.#host.schedule(this);
   }
 
-  /** The peer knows how this direction ends: the end itself or our RESET has been acknowledged. */
+  /** Our RESET has been acknowledged, so the peer knows how this direction ends. */
   endAcknowledged(): void {
     this.#sendEnd = 'acknowledged';
     this.#checkFinished();
@@ -245,8 +251,9 @@ export class SessionStream extends Duplex implements TunnelStream {
   }
 
   #checkFinished(): void {
-    if (this.#sendEnd === 'acknowledged' && (this.#reassembly.final !== null || this.#resetBy === 'peer')) {
-      if (this.#resetBy !== null || this.#reassembly.complete) this.#host.finished(this);
-    }
+    if (this.#sendEnd !== 'acknowledged' || this.#reassembly.final === null) return;
+    // The end may have overtaken bytes that were on another carrier: those are still to be sent again if that is lost.
+    const isAllSent = this.#piecesInFlight === 0 && this.sendQueue.pendingBytes === 0;
+    if (this.#resetBy !== null || (isAllSent && this.#reassembly.complete)) this.#host.finished(this);
   }
 }
