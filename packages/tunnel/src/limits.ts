@@ -17,6 +17,9 @@ export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * 
 /** Bytes that the streams of a session hold beyond what carriers have taken; more is taken from the applications as it drains. */
 export const SESSION_PENDING_BYTES: number = 256 * KIB;
 
+/** Bytes that wait in front of a carrier's kernel buffer at most. */
+export const CARRIER_QUEUE_BYTES: number = 512 * KIB;
+
 /** A record carries what its carrier delivers in this time, within the two bounds below. */
 export const RECORD_TIME_MS = 25;
 export const MIN_RECORD_BYTES = 1400;
