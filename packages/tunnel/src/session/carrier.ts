@@ -1,4 +1,4 @@
-import { CarrierLedger, ProtocolError, type RecordOpener, type RecordSealer } from '@rozan/protocol';
+import { CarrierLedger, freeMemory, ProtocolError, type RecordOpener, type RecordSealer } from '@rozan/protocol';
 import type { Env } from '../env.ts';
 import {
   ACK_BYTES,
@@ -6,6 +6,7 @@ import {
   CARRIER_IN_FLIGHT,
   CARRIER_QUEUE_BYTES,
   FIRST_RECORD_BYTES,
+  FREED_BYTES,
   MAX_RECORD_BYTES,
   MIN_RECORD_BYTES,
   RECORD_TIME_MS,
@@ -205,18 +206,27 @@ export class Carrier {
     this.#elicitedBytes = 0;
   }
 
+  /** Gathers the records written until `uncork` into one write. */
+  cork(): void {
+    this.#link.conn.cork();
+  }
+
+  uncork(): void {
+    this.#link.conn.uncork();
+  }
+
   /** Seals and writes one record. `items`: what asks for an acknowledgement; `idle`: there is nothing more to send. */
   send(pieces: Buffer[], options: { items: readonly SentItem[]; idle: boolean; isPing: boolean }): void {
     const nowMs = this.#env.clock.monotonicMs();
     const { conn, sealer } = this.#link;
     const chunks = sealer.seal(pieces);
     let bytes = 0;
-    conn.cork();
+    const free = conn.forgetsWrites ? freeMemory : null;
     for (const chunk of chunks) {
       bytes += chunk.length;
-      conn.write(chunk);
+      if (free === null || chunk.length < FREED_BYTES) conn.write(chunk);
+      else conn.write(chunk, () => free(chunk));
     }
-    conn.uncork();
     this.bytesSent += bytes;
     if (options.items.length > 0) {
       if (!options.isPing) this.idlePings = 0;

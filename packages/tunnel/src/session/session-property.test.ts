@@ -234,7 +234,7 @@ describe('a session, whatever happens under it', () => {
         await play.finish();
         play.check();
       }),
-      { numRuns: 80 },
+      { numRuns: 200 },
     );
   });
 });

@@ -1,6 +1,15 @@
 import { Duplex } from 'node:stream';
-import { type Piece, ProtocolError, Reassembly, ReceiveWindow, type ResetCode, SendQueue } from '@rozan/protocol';
-import { STREAM_WINDOW } from '../limits.ts';
+import {
+  type DataFrame,
+  freeMemory,
+  type Piece,
+  ProtocolError,
+  Reassembly,
+  ReceiveWindow,
+  type ResetCode,
+  SendQueue,
+} from '@rozan/protocol';
+import { BORROWED_PIECE_BYTES, FREED_BYTES, STREAM_WINDOW } from '../limits.ts';
 import { StreamResetError } from './stream-reset-error.ts';
 import type { TunnelStream } from './tunnel-stream.ts';
 
@@ -47,6 +56,11 @@ export class SessionStream extends Duplex implements TunnelStream {
   #wanted = false;
   #endPushed = false;
   #heldWrite: WriteDone | null = null;
+  #wantsDrain = false;
+  /** Memory made by `writeBorrowed`, and how much of it is not acknowledged yet. */
+  readonly #ownedLeft = new Map<ArrayBufferLike, number>();
+  /** Memory of records that hold nothing but one run of this stream. */
+  readonly #soleRuns = new WeakSet<ArrayBufferLike>();
   #resolveOpened: () => void = () => {};
   #rejectOpened: (error: Error) => void = () => {};
   /** The end of the sending direction, as far as it is told: nothing, in flight, acknowledged. */
@@ -88,6 +102,28 @@ export class SessionStream extends Duplex implements TunnelStream {
     this.#host.schedule(this);
     if (this.#host.takesMore(this)) done();
     else this.#heldWrite = done;
+  }
+
+  /** Writes bytes that are only lent; see `ConnExtras`. They are copied once, into memory that is freed when they are acknowledged. */
+  writeBorrowed(bytes: Buffer): boolean {
+    // Behind what waits in the stream they have to wait too.
+    if (this.writableLength > 0 || this.writableEnded || this.destroyed) return this.write(Buffer.from(bytes));
+    for (let from = 0; from < bytes.length; from += BORROWED_PIECE_BYTES) {
+      const size = Math.min(BORROWED_PIECE_BYTES, bytes.length - from);
+      const own = size < FREED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+      bytes.copy(own, 0, from, from + size);
+      if (size >= FREED_BYTES) this.#ownedLeft.set(own.buffer, size);
+      this.sendQueue.push(own);
+    }
+    this.#host.pendingAdded(bytes.length);
+    this.#host.schedule(this);
+    this.#wantsDrain = !this.#host.takesMore(this);
+    return !this.#wantsDrain;
+  }
+
+  /** See `ConnExtras`. */
+  releaseRead(bytes: Buffer): void {
+    if (this.#soleRuns.delete(bytes.buffer)) freeMemory(bytes);
   }
 
   override _final(done: WriteDone): void {
@@ -141,12 +177,27 @@ export class SessionStream extends Duplex implements TunnelStream {
     const done = this.#heldWrite;
     this.#heldWrite = null;
     done?.();
+    if (!this.#wantsDrain) return;
+    this.#wantsDrain = false;
+    this.emit('drain');
   }
 
   pieceAcknowledged(piece: Piece): void {
+    this.#freeOwned(piece.bytes);
     this.#piecesInFlight -= 1;
     if (piece.end) this.#sendEnd = 'acknowledged';
     this.#checkFinished();
+  }
+
+  /** Frees memory that `writeBorrowed` has made, once all pieces of it are acknowledged. */
+  #freeOwned(bytes: Buffer): void {
+    const left = this.#ownedLeft.get(bytes.buffer);
+    if (left === undefined) return;
+    if (left > bytes.length) this.#ownedLeft.set(bytes.buffer, left - bytes.length);
+    else {
+      this.#ownedLeft.delete(bytes.buffer);
+      freeMemory(bytes);
+    }
   }
 
   pieceLost(piece: Piece): void {
@@ -175,7 +226,8 @@ export class SessionStream extends Duplex implements TunnelStream {
    * Takes bytes that arrived; returns by how much they raise what counts against the session's window.
    * Throws a `ProtocolError` (`violation`).
    */
-  receive(offset: number, bytes: Buffer, end: boolean): number {
+  receive({ offset, bytes, end }: Pick<DataFrame, 'offset' | 'bytes' | 'end'>, isSole = false): number {
+    if (isSole) this.#soleRuns.add(bytes.buffer);
     const before = this.#reassembly.highest;
     if (offset + bytes.length > this.#window.limit)
       throw new ProtocolError('violation', 'bytes beyond a stream window');

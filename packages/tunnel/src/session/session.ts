@@ -1,7 +1,7 @@
 import {
   type ControlFrame,
+  type DataFrame,
   decodeFrames,
-  type Frame,
   ProtocolError,
   type ResetCode,
   resetCodeNumber,
@@ -215,10 +215,11 @@ export class Session {
   }
 
   #pump(): void {
-    for (;;) {
-      const carrier = this.#carriers.pick();
-      if (this.#closed || carrier === null || !carrier.writable) break;
-      if (!this.#writer.writeNext(carrier, this.#carriers.owing)) break;
+    const carrier = this.#closed ? null : this.#carriers.pick();
+    if (carrier !== null) {
+      carrier.cork();
+      while (carrier.writable && this.#writer.writeNext(carrier, this.#carriers.owing));
+      carrier.uncork();
     }
     if (this.#takesBytes()) this.#writer.resumeWriters();
     this.#setAckTimer();
@@ -280,9 +281,12 @@ export class Session {
     const first = carrier.receivedRecords === 1 && this.#options.role === 'relay';
     try {
       let eliciting = false;
-      for (const frame of decodeFrames(record)) {
+      const frames = decodeFrames(record);
+      const isSole = frames.filter(({ type }) => type === 'data' || type === 'open').length === 1;
+      for (const frame of frames) {
         if (frame.type !== 'ack') eliciting = true;
-        this.#onFrame(carrier, frame);
+        if (frame.type === 'data') this.#onData(carrier, frame, isSole);
+        else this.#onFrame(carrier, frame);
         if (this.#closed) return;
       }
       if (this.#writer.waitingFrames > MAX_WAITING_FRAMES)
@@ -308,13 +312,14 @@ export class Session {
     if (carrier?.writable) this.#writer.requestAck();
   }
 
-  #onFrame(carrier: Carrier, frame: Frame): void {
+  #onData(carrier: Carrier, frame: DataFrame, isSole: boolean): void {
+    carrier.idlePings = 0;
+    this.#streams.onData(frame, isSole);
+  }
+
+  #onFrame(carrier: Carrier, frame: ControlFrame): void {
     switch (frame.type) {
       case 'ping':
-        return;
-      case 'data':
-        carrier.idlePings = 0;
-        this.#streams.onData(frame);
         return;
       case 'ack':
         this.#onAck(frame.carrierId, frame.records);

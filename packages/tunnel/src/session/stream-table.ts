@@ -1,4 +1,4 @@
-import { ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
+import { type DataFrame, ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
 import { MAX_OPEN_STREAMS, MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
 import { StreamIds } from './stream-ids.ts';
@@ -101,14 +101,10 @@ export class StreamTable {
     else this.#options.onStream(stream, target);
   }
 
-  onData(frame: {
-    readonly streamId: number;
-    readonly offset: number;
-    readonly bytes: Buffer;
-    readonly end: boolean;
-  }): void {
+  /** `isSole`: the frame's bytes are the only part of their record that anybody keeps. */
+  onData(frame: DataFrame, isSole: boolean): void {
     const stream = this.#mentioned(frame.streamId);
-    if (stream !== null) this.#received(stream.receive(frame.offset, frame.bytes, frame.end));
+    if (stream !== null) this.#received(stream.receive(frame, isSole));
   }
 
   onReset(frame: { readonly streamId: number; readonly code: number; readonly finalOffset: number }): void {
