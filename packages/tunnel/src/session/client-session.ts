@@ -62,6 +62,8 @@ export class ClientSession {
   /** Carriers lost one after the other on which no record came: somebody lets handshakes through and nothing else. */
   #fruitless = 0;
   #detachedSinceMs: number | null = null;
+  /** Since when no carrier has answered: there is none, or suspect ones only. */
+  #unansweredSinceMs: number | null = null;
   #cancelWatch: CancelTimer = () => {};
 
   /** Starts a session over its first carrier. */
@@ -94,6 +96,11 @@ export class ClientSession {
     return this.#detachedSinceMs === null ? 0 : this.#env.clock.monotonicMs() - this.#detachedSinceMs;
   }
 
+  /** For how long no carrier has answered: there is none, or all are suspect. 0 while one does. Looked at twice a second. */
+  get unansweredMs(): number {
+    return this.#unansweredSinceMs === null ? 0 : this.#env.clock.monotonicMs() - this.#unansweredSinceMs;
+  }
+
   /** Ends the session and tells the relay. */
   close(code: ResetCode): void {
     this.#session.close(code);
@@ -113,6 +120,7 @@ export class ClientSession {
     const carrier = this.#session.addCarrier(link, { confirmed: true, leftover: attached.leftover });
     if (carrier.lost) return;
     this.#detachedSinceMs = null;
+    this.#noteAnswers();
     this.#limits.set(carrier, new RotationLimits(this.#env, this.#options.rotation));
     this.#options.events.onAttached?.(carrier, resumed);
     for (const older of this.#session.carriers) if (older !== carrier) this.#replace(older);
@@ -141,6 +149,7 @@ export class ClientSession {
     this.#leaving.delete(carrier);
     this.#fruitless = carrier.receivedRecords > 0 ? 0 : this.#fruitless + 1;
     this.#options.events.onCarrierLost?.(carrier, cause);
+    this.#noteAnswers();
     if (this.#session.closed || this.#session.attached) return;
     if (this.#detachedSinceMs === null) {
       this.#detachedSinceMs = this.#env.clock.monotonicMs();
@@ -207,9 +216,16 @@ export class ClientSession {
     const delayMs = WATCH_MS * (0.5 + this.#env.random.fraction());
     this.#cancelWatch = this.#env.clock.setTimer(delayMs, () => {
       for (const carrier of this.#session.carriers) this.#watch(carrier);
+      this.#noteAnswers();
       if (!this.#session.closed && !this.#session.attached) this.#attach(() => !this.#session.attached);
       if (!this.#session.closed) this.#watchLater();
     });
+  }
+
+  #noteAnswers(): void {
+    const isAnswered = this.#session.carriers.some((carrier) => carrier.usable && !carrier.suspect);
+    if (isAnswered) this.#unansweredSinceMs = null;
+    else this.#unansweredSinceMs ??= this.#env.clock.monotonicMs();
   }
 
   #watch(carrier: Carrier): void {

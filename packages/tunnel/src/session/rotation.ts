@@ -25,7 +25,7 @@ export class RotationLimits {
   }
 
   /** Whether it is time for another carrier. */
-  due(carrier: Carrier, nowMs: number): boolean {
+  due(carrier: Pick<Carrier, 'attachedMs' | 'bytesReceived' | 'bytesSent'>, nowMs: number): boolean {
     return nowMs - carrier.attachedMs >= this.#ageMs || carrier.bytesReceived + carrier.bytesSent >= this.#bytes;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { SESSION_PENDING_BYTES, SESSION_WINDOW } from '../limits.ts';
 import { readAll } from '../testing/stream-helpers.ts';
 import { StreamResetError } from './stream-reset-error.ts';
 import { createSessionPair, type SessionPair } from './testing/session-pair.ts';
@@ -152,6 +153,73 @@ describe('a session', () => {
     assert.deepEqual([...new Set(pair.lost.map(({ cause }) => cause))], ['retired']);
     assert.equal(pair.client.carriers.length, 1);
     assert.equal(pair.relay.carriers.length, 1);
+  });
+
+  it('takes no more from applications than its bounds, with streams that nobody reads and with no carrier', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const streams = Array.from({ length: 40 }, () => pair.client.openStream(TARGET));
+    for (const stream of streams) {
+      const fill = () => {
+        while (stream.write(Buffer.alloc(16_384))) {}
+      };
+      stream.on('drain', fill);
+      fill();
+    }
+    await pair.clock.advance(10_000);
+    const buffers = streams.reduce((sum, stream) => sum + stream.writableLength, 0);
+    assert.ok(pair.relay.heldBytes <= SESSION_WINDOW.initialBytes, `${pair.relay.heldBytes} bytes at the relay`);
+    const mostHeld = SESSION_PENDING_BYTES + streams.length * 16_384;
+    assert.ok(pair.client.heldBytes <= mostHeld, `${pair.client.heldBytes} bytes at the client`);
+    assert.ok(buffers <= streams.length * 100_000, `${buffers} bytes in the streams' own buffers`);
+    pair.network.cutAll('rst');
+    await pair.clock.advance(10_000);
+    const whole = SESSION_WINDOW.initialBytes + mostHeld;
+    assert.ok(pair.client.heldBytes <= whole, `${pair.client.heldBytes} bytes with no carrier`);
+  });
+
+  it('leaks no credit: after hundreds of streams reset in the middle, a large transfer still goes through', async () => {
+    const pair = await createSessionPair({ latencyMs: 2 });
+    await pair.attach();
+    let served = 0;
+    const serve = () => {
+      for (const { stream } of pair.accepted.slice(served)) {
+        served += 1;
+        stream.on('error', () => {});
+        stream.write(Buffer.alloc(50_000));
+        if (served % 2 === 0) stream.resume();
+      }
+    };
+    for (let count = 0; count < 200; count += 1) {
+      const stream = pair.client.openStream(TARGET);
+      stream.on('error', () => {});
+      stream.write(Buffer.alloc(10_000 + 500 * count));
+      if (count % 3 === 0) stream.resume();
+      await pair.clock.advance(count % 7);
+      serve();
+      if (count % 10 === 9) {
+        pair.network.cutAll('rst');
+        await pair.clock.advance(5);
+        await pair.attach();
+      }
+      if (count % 2 === 0) stream.reset('cancelled');
+      else pair.accepted[count]?.stream.reset('connection-reset');
+      if (count % 5 === 0) stream.destroy();
+    }
+    await pair.clock.advance(5);
+    for (const { stream } of pair.accepted.slice()) stream.reset('cancelled');
+    for (let round = 0; round < 100 && pair.client.streamCount > 0; round += 1) await pair.clock.advance(100);
+    assert.deepEqual([pair.client.streamCount, pair.relay.streamCount], [0, 0]);
+    assert.deepEqual([pair.client.heldBytes, pair.relay.heldBytes], [0, 0]);
+
+    const data = randomBytes(8_000_000);
+    const stream = pair.client.openStream(TARGET);
+    stream.end(data);
+    await pair.clock.advance(20);
+    const far = pair.accepted.at(-1)?.stream;
+    assert.ok(far !== undefined && far.id === stream.id);
+    far.pipe(far);
+    assert.equal(sha256(await runUntil(pair, readAll(stream))), sha256(data));
   });
 
   it('ends its streams with an error when it is closed', async () => {
