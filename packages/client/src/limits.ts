@@ -10,9 +10,12 @@ export const SYNC_DOUBT_FAILURES = 2;
 export const RELAY_STAGGER_MS = 1000;
 /** Waiting time between rounds over all relays. */
 export const ROUND_BACKOFF = { minMs: 200, maxMs: 5000 } as const;
-/** A session that has had no carrier for so long still counts as live: most cuts are mended sooner. */
+/** A session of which no carrier has answered for so long still counts as live: most cuts are mended sooner. */
 export const LIVE_GRACE_MS = 2000;
-/** A session that has had no carrier for so long gets company: a second session through another relay (DESIGN §3.1, "home lost"). */
+/**
+ * A session of which no carrier has answered for so long, beyond the time after which silence is suspect, gets company: a second session
+ * through another relay (DESIGN §3.1, "home lost").
+ */
 export const HOME_LOST_MS = 5000;
 /** How long a request for a stream waits for a session. */
 export const OPEN_WAIT_MS = 20_000;

@@ -57,7 +57,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   }
 
   #live(): RelaySession | null {
-    const live = this.#sessions.filter(({ client }) => client.detachedMs < LIVE_GRACE_MS);
+    const live = this.#sessions.filter(({ client }) => client.unansweredMs < LIVE_GRACE_MS);
     return live.findLast(({ draining }) => !draining) ?? live.at(-1) ?? null;
   }
 
@@ -127,7 +127,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
 
   /** Whether new streams need another session than those that are there. */
   #isNeeded(): boolean {
-    return !this.#sessions.some(({ client, draining }) => client.detachedMs < HOME_LOST_MS && !draining);
+    return !this.#sessions.some(({ client, draining }) => client.unansweredMs < HOME_LOST_MS && !draining);
   }
 
   #connect(): void {
@@ -192,6 +192,8 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   #tickLater(): void {
     this.#cancelTick = this.#env.clock.setTimer(POOL_TICK_MS, () => {
       if (this.#isNeeded()) this.#connect();
+      // A relay that was silent may have spoken up again.
+      if (this.isLive()) this.#wakeAll();
       const current = this.#live();
       for (const session of this.#sessions) {
         const idle = session.client.session.streamCount === 0;

@@ -177,6 +177,23 @@ describe('a client session whose carrier is silent', () => {
     assert.equal(count(), 'firstlatemore'.length);
   });
 
+  it('says for how long nobody has answered, also while the silent carrier stays open', async () => {
+    const setup = await createClientSetup();
+    const { stream } = await openEcho(setup);
+    countBytes(stream);
+    setup.outcome = 'hang';
+    const [connection] = setup.connections();
+    connection?.setStalled(true);
+    stream.write('is anybody there?');
+    assert.equal(setup.client.unansweredMs, 0);
+    await setup.clock.advance(SUSPECT_MS + 10_000);
+    assert.equal(setup.client.detachedMs, 0);
+    assert.ok(setup.client.unansweredMs >= 10_000 && setup.client.unansweredMs <= SUSPECT_MS + 10_000);
+    connection?.setStalled(false);
+    await setup.clock.advance(1000);
+    assert.equal(setup.client.unansweredMs, 0);
+  });
+
   it('keeps one that came back until the spare has taken over, and retires it in peace', async () => {
     const setup = await createClientSetup({ latencyMs: 200 });
     const { stream } = await openEcho(setup);
