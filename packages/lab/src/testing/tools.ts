@@ -19,6 +19,8 @@ export interface ToolOptions {
   readonly input?: Buffer | string;
   readonly env?: { readonly [name: string]: string };
   readonly cwd?: string;
+  /** Called when the tool has written something to standard output. */
+  readonly onFirstBytes?: () => void;
 }
 
 /** Where a command is, in the search path or where services lie; null if nowhere. */
@@ -44,6 +46,7 @@ export async function runTool(
   const child = spawn(command, args, { env, cwd: options.cwd, timeout: TOOL_MS, killSignal: 'SIGKILL' });
   const out: Buffer[] = [];
   let err = '';
+  child.stdout.once('data', () => options.onFirstBytes?.());
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     err += text;
