@@ -20,6 +20,7 @@ export {
   encodeFrame,
   type Frame,
 } from './frame.ts';
+export { freeMemory } from './free-memory.ts';
 export {
   type CarrierKeys,
   type ClientAttach,

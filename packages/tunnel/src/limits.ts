@@ -17,6 +17,12 @@ export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * 
 /** Bytes that the streams of a session hold beyond what carriers have taken; more is taken from the applications as it drains. */
 export const SESSION_PENDING_BYTES: number = 256 * KIB;
 
+/** Buffers of this size and above are freed as soon as they have been used. */
+export const FREED_BYTES: number = 16 * KIB;
+
+/** Lent bytes are copied in pieces of this size: one fits into a record. */
+export const BORROWED_PIECE_BYTES: number = 64 * KIB;
+
 /** Bytes that wait in front of a carrier's kernel buffer at most. */
 export const CARRIER_QUEUE_BYTES: number = 512 * KIB;
 

@@ -32,6 +32,12 @@ export interface ConnExtras {
    * `close` are told by events as ever.
    */
   borrowReads?(reader: BorrowedReader | null): void;
+  /** Whether nobody looks at a written chunk any more once its write callback has run, so that its memory may be given back. */
+  readonly forgetsWrites?: boolean;
+  /** Writes bytes that are only lent for the duration of the call; otherwise like `write`. */
+  writeBorrowed?(bytes: Buffer): boolean;
+  /** Takes back a chunk of a `data` event that nobody will look at again. Not calling it is allowed. */
+  releaseRead?(bytes: Buffer): void;
   /** The peer's address; for limits and country look-ups in memory only, never to be logged. */
   readonly remoteAddress?: string | undefined;
 }

@@ -49,6 +49,7 @@ export function createSharedReads(createSocket: CreateSocket): SharedReads {
     }
     const attach = (conn: Conn): Conn => {
       owner = conn;
+      Object.assign(conn, { forgetsWrites: true });
       conn.borrowReads = (next) => {
         reader = next;
         if (next === null) return;

@@ -104,8 +104,30 @@ function pump(options: PumpOptions): () => void {
   const onData = (chunk: Buffer) => {
     from.bytes += chunk.length;
     onBytes?.();
-    if (!sink.write(chunk)) source.pause();
+    gather();
+    const takesMore = isReleasing ? sink.write(chunk, () => source.releaseRead?.(chunk)) : sink.write(chunk);
+    if (!takesMore) source.pause();
   };
+  const isReleasing = sink.forgetsWrites === true && source.releaseRead !== undefined;
+  // What one read brings goes out in one write.
+  let isGathering = false;
+  const gather = () => {
+    if (isGathering || !isReleasing) return;
+    isGathering = true;
+    sink.cork();
+    process.nextTick(() => {
+      isGathering = false;
+      sink.uncork();
+    });
+  };
+  const onBorrowed = (bytes: Buffer): boolean => {
+    from.bytes += bytes.length;
+    onBytes?.();
+    if (sink.writeBorrowed?.(bytes)) return true;
+    source.pause();
+    return false;
+  };
+  const isBorrowing = source.borrowReads !== undefined && sink.writeBorrowed !== undefined;
   const onDrain = () => {
     onBytes?.();
     source.resume();
@@ -122,9 +144,14 @@ function pump(options: PumpOptions): () => void {
   const onClose = () => {
     if (!(from.hasEnded && from.hasFinished)) onFailure(new TunnelError('failed', 'closed before its end'));
   };
-  source.on('data', onData).on('end', onEnd).on('error', onFailure).on('close', onClose);
+  if (!isBorrowing) source.on('data', onData);
+  source.on('end', onEnd).on('error', onFailure).on('close', onClose);
   sink.on('drain', onDrain).on('finish', onFinish);
   let isAttached = true;
+  if (isBorrowing) {
+    source.borrowReads?.(onBorrowed);
+    source.resume();
+  }
   // What happened before is not told again by events.
   process.nextTick(() => {
     if (!isAttached) return;
@@ -134,6 +161,7 @@ function pump(options: PumpOptions): () => void {
   });
   return () => {
     isAttached = false;
+    if (isBorrowing) source.borrowReads?.(null);
     source.off('data', onData).off('end', onEnd).off('error', onFailure).off('close', onClose);
     sink.off('drain', onDrain).off('finish', onFinish);
   };

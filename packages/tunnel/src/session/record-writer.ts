@@ -5,8 +5,8 @@ import type { Carrier } from './carrier.ts';
 import type { SentItem } from './sent-item.ts';
 import type { SessionStream } from './session-stream.ts';
 
-/** What one stream puts into a record at most while others wait. */
-const SHARE_BYTES = 16 * 1024;
+/** Room below this is not worth a further piece. */
+const LEAST_PIECE_BYTES = 512;
 
 /** The sending side of a session: what waits, in which order it goes, and how it is put into records. */
 export class RecordWriter {
@@ -133,10 +133,10 @@ export class RecordWriter {
       if (stream === undefined) return;
       const leftBytes =
         roomBytes - this.#builder.bytes - dataHeaderBytes(stream.id, stream.sendQueue.offset, roomBytes);
-      if (leftBytes <= 0) return;
+      // A small rest of room is left empty: a piece of a few bytes costs a frame here and a copy there.
+      if (leftBytes <= 0 || (items.length > 0 && leftBytes < LEAST_PIECE_BYTES)) return;
       const credit = this.#limit - this.#sentBytes;
-      const share = this.#sendable.size > 1 ? Math.min(leftBytes, SHARE_BYTES) : leftBytes;
-      const next = stream.takePiece(share, credit);
+      const next = stream.takePiece(leftBytes, credit);
       this.#sendable.delete(stream);
       if (next === null) {
         // Held up by the session's window it waits for its turn; otherwise whatever brings new work schedules it again.
