@@ -2,7 +2,7 @@ import { ByteReader, varintLength, writeVarint } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
 
 /*
- * A record's plaintext is a sequence of frames (docs/spec/wire.md, section "Frames"). A frame is one type byte and its fields; numbers
+ * A record's plaintext is a sequence of frames (docs/spec/wire.md §6). A frame is one type byte and its fields; numbers
  * are variable-length integers (RFC 9000 §16):
  *
  *   00 padding         the rest of the record is ignored

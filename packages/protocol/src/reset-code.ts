@@ -1,5 +1,5 @@
 /**
- * Why a stream was ended before its time, as it travels in RESET and STOP frames (docs/spec/wire.md).
+ * Why a stream was ended before its time, as it travels in RESET and CLOSE frames (docs/spec/wire.md §6.3).
  * A number that is not listed is read as `internal`.
  */
 const NUMBERS = {
