@@ -105,7 +105,7 @@ describe('CarrierLedger', () => {
   it('begins with the window of its bounds, or with what is known of the path', () => {
     assert.equal(new CarrierLedger(BOUNDS, START).windowBytes, BOUNDS.initialBytes);
     const known = new CarrierLedger(BOUNDS, { ...START, rate: 1000 });
-    assert.equal(known.windowBytes, 2 * 1000 * (100 + 100));
+    assert.equal(known.windowBytes, 1000 * (100 + 100));
     assert.equal(new CarrierLedger(BOUNDS, { ...START, rate: 1e9 }).windowBytes, BOUNDS.maxBytes);
     assert.equal(new CarrierLedger(BOUNDS, { ...START, rate: 1 }).windowBytes, BOUNDS.minBytes);
   });
@@ -130,6 +130,25 @@ describe('CarrierLedger', () => {
       assert.ok(reached >= 0.9 * rate, `${reached} of ${rate} bytes per millisecond`);
       // Twice the path and its allowance are in flight, of which the path itself holds once its own.
       assert.ok(queueBytes <= 1.1 * rate * (2 * delayMs + 200) + recordBytes, `a queue of ${queueBytes / rate} ms`);
+    });
+  }
+
+  for (const returnQueueMs of [100, 300]) {
+    it(`is not starved by acknowledgements that queue for ${returnQueueMs} ms behind the peer's own bytes`, () => {
+      const path = {
+        rateAt: () => 2500,
+        delayMs: 5,
+        recordBytes: 16_384,
+        bounds: BOUNDS,
+        ackRecords: 2,
+        ackDelayMs: 20,
+      };
+      const simulation = new SimulatedLink({ ...path, returnQueueMs });
+      simulation.run(12 * (10 + 20 + returnQueueMs));
+      const { rate, queueBytes } = measure(simulation, 3000);
+      assert.ok(rate >= 0.95 * 2500, `${rate} of 2500 bytes per millisecond`);
+      // Its own queue is as short as if the other were not there.
+      assert.ok(queueBytes <= 2500 * 200, `a queue of ${queueBytes / 2500} ms`);
     });
   }
 

@@ -15,26 +15,37 @@ interface Entry<Item> {
   /** Bytes acknowledged, and when the last of them were, at the time of sending: the start of this entry's rate sample. */
   readonly deliveredBytes: number;
   readonly deliveredMs: number;
+  /** The same moment as the peer told of it (see `noteArrival`); null when nothing was in flight, or it did not tell. */
+  readonly arrivedMs: number | null;
   /** Whether the sender had nothing more to send, so that the sample says little about the carrier. */
   readonly idle: boolean;
   readonly items: readonly Item[];
 }
 
-/** Time allowed in queues beside the path's own round trip: enough to bridge delayed acknowledgements and timer noise. */
+/** Time allowed in the queue before the carrier's bottleneck: enough to bridge bunches of acknowledgements and timer noise. */
 const QUEUE_MS = 100;
-/**
- * A rate is remembered for this long at least, and for ten of the least round trips. (Smoothed ones grow with the queue that a rate from
- * before a throttle fills, and would keep that rate, and so the queue, for ever.)
- */
+/** A queue that does not go below this for a round trip says that the carrier is full. */
+const FULL_QUEUE_MS = 25;
+/** Clocks drift apart: what counts as the least time from here to there grows by this share of the time that passes. */
+const CLOCK_DRIFT = 0.0001;
+/** A rate is remembered for this long at least, and for ten of the path's own round trips (queues may be endless when a throttle begins). */
 const RATE_MEMORY_MS = 2000;
+/** What an earlier carrier has left is replaced by what this one has measured after this long. */
+const FIRST_RATE_MEMORY_MS = 500;
 const MIN_RATE_SAMPLE_MS = 1;
 
 /**
  * What one carrier has been given and not yet acknowledged, and what its acknowledgements tell of the path: round trip, delivery rate and
  * so how many bytes may be in flight. Kernel buffers hold minutes at 64 kbit/s, so the limit is what keeps a slow carrier responsive, and
- * what bounds the loss when it is cut. The rate is measured as in BBR (Cardwell et al. 2016): bytes delivered between an entry's sending
- * and its acknowledgement. The limit is twice rate × (least round trip + `QUEUE_MS`), which doubles each round trip until the rate stops
- * growing. Pure: times are arguments, in milliseconds of a monotonic clock.
+ * what bounds the loss when it is cut.
+ *
+ * The rate is measured as in BBR (Cardwell et al. 2016): bytes delivered between an entry's sending and its acknowledgement. The queue is
+ * measured as in LEDBAT (RFC 6817): how much longer an entry was on its way than the quickest one. Both rest on the peer's word for when
+ * it arrived, because acknowledgements come in bunches and have to queue behind what the peer itself sends: with both directions full, a
+ * sender that went by the round trip would take the other's queue for its own and starve. The limit is rate × (the way back + the way there
+ * without queue + `QUEUE_MS`); while there is no queue, at least twice the rate × round trip, so that it doubles each round trip.
+ *
+ * Pure: times are arguments, in milliseconds of a monotonic clock.
  */
 export class CarrierLedger<Item> {
   readonly #bounds: LedgerBounds;
@@ -48,6 +59,19 @@ export class CarrierLedger<Item> {
   #rate = 0;
   #formerRate = 0;
   #rateSinceMs: number;
+  #rateMemoryMs = FIRST_RATE_MEMORY_MS;
+  /** What the peer last told of an arrival, and whether it belongs to the next acknowledgement. */
+  #arrivedMs: number | null = null;
+  #isArrivalFresh = false;
+  /** From here to there on the peer's clock, which knows nothing of ours: only differences mean something. */
+  #leastWayMs = Number.POSITIVE_INFINITY;
+  #leastWaySinceMs: number;
+  /** The smoothed round trip without the queue on the way there. */
+  #unqueuedMs: number;
+  /** Whether the latest round trip saw no lasting queue. */
+  #isRamping = true;
+  #roundEndBytes = 0;
+  #roundQueueMs = Number.POSITIVE_INFINITY;
 
   /**
    * @param roundTripMs what the handshake took
@@ -57,6 +81,8 @@ export class CarrierLedger<Item> {
     this.#bounds = bounds;
     this.#deliveredMs = start.nowMs;
     this.#rateSinceMs = start.nowMs;
+    this.#leastWaySinceMs = start.nowMs;
+    this.#unqueuedMs = start.roundTripMs;
     this.#smoothedRttMs = start.roundTripMs;
     this.#leastRttMs = start.roundTripMs;
     this.#formerRate = start.rate;
@@ -66,6 +92,7 @@ export class CarrierLedger<Item> {
   seedRoundTrip(roundTripMs: number): void {
     this.#smoothedRttMs = roundTripMs;
     this.#leastRttMs = roundTripMs;
+    this.#unqueuedMs = roundTripMs;
   }
 
   /** Bytes sent and not acknowledged. */
@@ -97,21 +124,32 @@ export class CarrierLedger<Item> {
   get windowBytes(): number {
     const { rate } = this;
     if (rate === 0) return this.#bounds.initialBytes;
-    const bytes = 2 * rate * (this.#leastRttMs + QUEUE_MS);
+    const pathMs = this.#unqueuedMs + QUEUE_MS;
+    const bytes = rate * (this.#isRamping ? Math.max(pathMs, 2 * this.#unqueuedMs) : pathMs);
     return Math.min(this.#bounds.maxBytes, Math.max(this.#bounds.minBytes, bytes));
   }
 
   /** Notes a record that asks for an acknowledgement, with what it carries. `idle`: there was nothing more to send. */
   sent(record: number, entry: { bytes: number; idle: boolean; items: readonly Item[] }, nowMs: number): void {
-    if (!this.outstanding) this.#deliveredMs = nowMs;
+    if (!this.outstanding) {
+      this.#deliveredMs = nowMs;
+      this.#arrivedMs = null;
+    }
     this.#entries.push({
       ...entry,
       record,
       sentMs: nowMs,
       deliveredBytes: this.#deliveredBytes,
       deliveredMs: this.#deliveredMs,
+      arrivedMs: this.#arrivedMs,
     });
     this.#inFlightBytes += entry.bytes;
+  }
+
+  /** The last record that the next acknowledgement covers arrived at this time of the peer's clock, which may count from any moment. */
+  noteArrival(arrivedMs: number): void {
+    this.#arrivedMs = arrivedMs;
+    this.#isArrivalFresh = true;
   }
 
   /** The peer has received the carrier's first `records` records; returns what they carried, in order. */
@@ -140,14 +178,39 @@ export class CarrierLedger<Item> {
     const roundTripMs = nowMs - entry.sentMs;
     this.#smoothedRttMs += (roundTripMs - this.#smoothedRttMs) / 8;
     this.#leastRttMs = Math.min(this.#leastRttMs, roundTripMs);
+    const arrivedMs = this.#isArrivalFresh ? this.#arrivedMs : null;
+    this.#isArrivalFresh = false;
+    this.#arrivedMs = arrivedMs;
     this.#deliveredMs = nowMs;
-    const sampleMs = Math.max(MIN_RATE_SAMPLE_MS, nowMs - entry.deliveredMs);
-    const sample = (this.#deliveredBytes - entry.deliveredBytes) / sampleMs;
+    this.#measureQueue(roundTripMs, arrivedMs === null ? null : arrivedMs - entry.sentMs, nowMs);
+    if (entry.deliveredBytes >= this.#roundEndBytes) {
+      // All that is acknowledged now was sent after the last round's end.
+      this.#isRamping = this.#roundQueueMs < FULL_QUEUE_MS;
+      this.#roundQueueMs = Number.POSITIVE_INFINITY;
+      this.#roundEndBytes = this.#deliveredBytes;
+    }
+    const isTold = arrivedMs !== null && entry.arrivedMs !== null;
+    const elapsedMs = isTold ? arrivedMs - entry.arrivedMs : nowMs - entry.deliveredMs;
+    const sample = (this.#deliveredBytes - entry.deliveredBytes) / Math.max(MIN_RATE_SAMPLE_MS, elapsedMs);
     if (sample > this.#rate) this.#rate = sample;
-    if (entry.idle || nowMs - this.#rateSinceMs < Math.max(RATE_MEMORY_MS, 10 * this.#leastRttMs)) return;
+    if (entry.idle || nowMs - this.#rateSinceMs < Math.max(this.#rateMemoryMs, 10 * this.#leastRttMs)) return;
     this.#formerRate = this.#rate;
     this.#rate = sample;
     this.#rateSinceMs = nowMs;
+    this.#rateMemoryMs = RATE_MEMORY_MS;
+  }
+
+  /** `wayMs`: from here to there on two clocks; null when the peer does not tell, and then all queueing counts as ours. */
+  #measureQueue(roundTripMs: number, wayMs: number | null, nowMs: number): void {
+    let queueMs = roundTripMs - this.#leastRttMs;
+    if (wayMs !== null) {
+      const drift = CLOCK_DRIFT * (nowMs - this.#leastWaySinceMs);
+      this.#leastWayMs = Math.min(this.#leastWayMs + drift, wayMs);
+      this.#leastWaySinceMs = nowMs;
+      queueMs = Math.min(roundTripMs, wayMs - this.#leastWayMs);
+    }
+    this.#unqueuedMs += (roundTripMs - queueMs - this.#unqueuedMs) / 8;
+    this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs);
   }
 
   /** Takes out everything that was not acknowledged, in order: the carrier is lost. */

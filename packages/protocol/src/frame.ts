@@ -19,6 +19,7 @@ import { ProtocolError } from './errors.ts';
  *   0b gone            carrier
  *   0c drain
  *   0d close           code
+ *   0e arrival         carrier, time
  */
 const TYPE = {
   padding: 0x00,
@@ -35,6 +36,7 @@ const TYPE = {
   gone: 0x0b,
   drain: 0x0c,
   close: 0x0d,
+  arrival: 0x0e,
 } as const;
 
 /** The most bytes that an OPEN frame's target takes. */
@@ -55,6 +57,11 @@ export type ControlFrame =
   | { readonly type: 'ping' }
   /** `records` records have been received on the carrier. */
   | { readonly type: 'ack'; readonly carrierId: number; readonly records: number }
+  /**
+   * When the last record that was received on the carrier arrived, in microseconds since a moment of the sender's choice that is the same
+   * for all of the carrier. It stands before the `ack` that it belongs to.
+   */
+  | { readonly type: 'arrival'; readonly carrierId: number; readonly timeUs: number }
   /** Opens a stream to a target (encoded by `encodeTarget`). */
   | { readonly type: 'open'; readonly streamId: number; readonly target: Buffer }
   /** The relay has connected to the target. */
@@ -107,6 +114,8 @@ export function encodeControlFrame(frame: ControlFrame): Buffer {
       return withNumbers(TYPE.ping);
     case 'ack':
       return withNumbers(TYPE.ack, frame.carrierId, frame.records);
+    case 'arrival':
+      return withNumbers(TYPE.arrival, frame.carrierId, frame.timeUs);
     case 'open':
       return Buffer.concat([withNumbers(TYPE.open, frame.streamId, frame.target.length), frame.target]);
     case 'opened':
@@ -160,6 +169,8 @@ function readFrame(reader: ByteReader): Frame | null {
       return { type: 'ping' };
     case TYPE.ack:
       return { type: 'ack', carrierId: reader.varint(), records: reader.varint() };
+    case TYPE.arrival:
+      return { type: 'arrival', carrierId: reader.varint(), timeUs: reader.varint() };
     case TYPE.open:
       return readOpen(reader);
     case TYPE.opened:

@@ -16,6 +16,7 @@ const NUMBERS: ReadonlyMap<number, readonly [name: string, count: number]> = new
   [0x0b, ['gone', 1]],
   [0x0c, ['drain', 0]],
   [0x0d, ['close', 1]],
+  [0x0e, ['arrival', 2]],
 ]);
 
 /** The frames of docs/spec/wire.md, read a second time in the plainest way. Null if they are to be refused. */

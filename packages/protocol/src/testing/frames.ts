@@ -17,6 +17,7 @@ export const anyDataFrame: fc.Arbitrary<DataFrame> = fc
 export const anyControlFrame: fc.Arbitrary<ControlFrame> = fc.oneof(
   fc.constantFrom<ControlFrame>({ type: 'ping' }, { type: 'retire' }, { type: 'drain' }),
   fc.record({ type: fc.constant('ack' as const), carrierId: number, records: number }, plain),
+  fc.record({ type: fc.constant('arrival' as const), carrierId: number, timeUs: number }, plain),
   fc.record({ type: fc.constant('open' as const), streamId: number, target: bytes(MAX_TARGET_BYTES) }, plain),
   fc.record({ type: fc.constant('opened' as const), streamId: number }, plain),
   fc.record({ type: fc.constant('reset' as const), streamId: number, code: number, finalOffset: number }, plain),

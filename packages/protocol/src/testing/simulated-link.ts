@@ -11,6 +11,8 @@ export interface LinkOptions {
   /** The receiver acknowledges after so many records, or so long after the first. */
   readonly ackRecords: number;
   readonly ackDelayMs: number;
+  /** So long acknowledgements stand in a queue on their way, which is full of what the receiver itself sends; default 0. */
+  readonly returnQueueMs?: number | undefined;
 }
 
 /** What a simulation has seen at a moment. */
@@ -21,6 +23,9 @@ export interface LinkState {
   readonly windowBytes: number;
 }
 
+/** The receiver's clock is ahead by this. */
+const CLOCK_OFFSET_MS = 12_345;
+
 /** A sender with always more to send, a `CarrierLedger`, and a link: time goes by in steps of one millisecond, the same in every run. */
 export class SimulatedLink {
   readonly ledger: CarrierLedger<number>;
@@ -29,10 +34,11 @@ export class SimulatedLink {
   #nextRecord = 0;
   #queue: { record: number; leftBytes: number }[] = [];
   readonly #arriving: { atMs: number; record: number }[] = [];
-  readonly #acks: { atMs: number; records: number }[] = [];
+  readonly #acks: { atMs: number; records: number; arrivedMs: number }[] = [];
   #receivedRecords = 0;
   #ackedRecords = 0;
   #unackedSinceMs: number | null = null;
+  #arrivedMs = 0;
   #deliveredBytes = 0;
   #credit = 0;
 
@@ -55,8 +61,10 @@ export class SimulatedLink {
   }
 
   #acknowledge(): void {
-    while ((this.#acks[0]?.atMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs) {
-      this.ledger.acknowledge(this.#acks.shift()?.records ?? 0, this.#nowMs);
+    for (let ack = this.#acks[0]; ack !== undefined && ack.atMs <= this.#nowMs; ack = this.#acks[0]) {
+      this.#acks.shift();
+      this.ledger.noteArrival(ack.arrivedMs);
+      this.ledger.acknowledge(ack.records, this.#nowMs);
     }
   }
 
@@ -84,17 +92,22 @@ export class SimulatedLink {
   }
 
   #receive(): void {
-    const { recordBytes, ackRecords, ackDelayMs, delayMs } = this.#options;
+    const { recordBytes, ackRecords, ackDelayMs, delayMs, returnQueueMs = 0 } = this.#options;
     while ((this.#arriving[0]?.atMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs) {
       this.#arriving.shift();
       this.#receivedRecords += 1;
       this.#deliveredBytes += recordBytes;
       this.#unackedSinceMs ??= this.#nowMs;
+      this.#arrivedMs = this.#nowMs + CLOCK_OFFSET_MS;
     }
     if (this.#unackedSinceMs === null) return;
     const isDue = this.#nowMs - this.#unackedSinceMs >= ackDelayMs;
     if (!isDue && this.#receivedRecords - this.#ackedRecords < ackRecords) return;
-    this.#acks.push({ atMs: this.#nowMs + delayMs, records: this.#receivedRecords });
+    this.#acks.push({
+      atMs: this.#nowMs + delayMs + returnQueueMs,
+      records: this.#receivedRecords,
+      arrivedMs: this.#arrivedMs,
+    });
     this.#ackedRecords = this.#receivedRecords;
     this.#unackedSinceMs = null;
   }

@@ -43,9 +43,9 @@ export class CarrierSet {
     return this.pick()?.ledger.smoothedRttMs ?? 0;
   }
 
-  /** What the session knows of its path's rate, for a new carrier to start from; half of it, since the new one may be worse. */
+  /** What the session knows of its path's rate, for a new carrier to start from. */
   get knownRate(): number {
-    return Math.max(this.#formerRate, this.pick()?.ledger.rate ?? 0) / 2;
+    return this.pick()?.ledger.rate ?? this.#formerRate;
   }
 
   mayAdd(carrierId: number): boolean {

@@ -284,7 +284,7 @@ export class Session {
       const frames = decodeFrames(record);
       const isSole = frames.filter(({ type }) => type === 'data' || type === 'open').length === 1;
       for (const frame of frames) {
-        if (frame.type !== 'ack') eliciting = true;
+        if (frame.type !== 'ack' && frame.type !== 'arrival') eliciting = true;
         if (frame.type === 'data') this.#onData(carrier, frame, isSole);
         else this.#onFrame(carrier, frame);
         if (this.#closed) return;
@@ -301,15 +301,10 @@ export class Session {
   }
 
   #onBatch(carrier: Carrier): void {
-    if (carrier.owesAckNow) this.#ackNow();
+    if (carrier.owesAckNow && this.#carriers.pick()?.writable) this.#writer.requestAck();
     this.#setAckTimer();
     this.#schedulePump();
     this.#options.events.onProgress?.(carrier);
-  }
-
-  #ackNow(): void {
-    const carrier = this.#carriers.pick();
-    if (carrier?.writable) this.#writer.requestAck();
   }
 
   #onData(carrier: Carrier, frame: DataFrame, isSole: boolean): void {
@@ -320,6 +315,9 @@ export class Session {
   #onFrame(carrier: Carrier, frame: ControlFrame): void {
     switch (frame.type) {
       case 'ping':
+        return;
+      case 'arrival':
+        this.#carriers.get(frame.carrierId)?.ledger.noteArrival(frame.timeUs / 1000);
         return;
       case 'ack':
         this.#onAck(frame.carrierId, frame.records);

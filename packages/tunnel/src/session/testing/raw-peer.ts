@@ -49,7 +49,7 @@ function createRawCarrier(conn: Conn, carrier: Carrier): RawCarrier {
     for (let record = opener.next(); record !== null; record = opener.next()) {
       const decoded = decodeFrames(record);
       records.push(decoded);
-      frames.push(...decoded.filter(({ type }) => type !== 'ack' && type !== 'ping'));
+      frames.push(...decoded.filter(({ type }) => type !== 'ack' && type !== 'arrival' && type !== 'ping'));
     }
   });
   return {
