@@ -1,7 +1,7 @@
-import { ProtocolError, parseHostPort } from '@rozan/protocol';
+import { ProtocolError, parseHostPort, parseIpAddress } from '@rozan/protocol';
 import { findTransport, parseAddress, type SocketAddress, TRANSPORTS, TunnelError } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
-import type { TransportAddress } from '../data-folder/relay-config.ts';
+import { CHANNEL_ID, type TransportAddress } from '../data-folder/relay-config.ts';
 import { type AllowRule, parseAllowRule } from '../egress/guard.ts';
 
 function split(option: string, text: string): { transport: string; rest: string } {
@@ -46,6 +46,29 @@ export function allowOption(text: string): AllowRule {
     );
   }
   return rule;
+}
+
+/** Reads `--channel ID`. Throws a `ProgramError` (usage). */
+export function channelOption(text: string): string {
+  if (CHANNEL_ID.test(text)) return text;
+  throw new ProgramError(EXIT_CODE.usage, "--channel takes 1 to 32 letters, digits, '-' or '_'");
+}
+
+function isAddressWithPort(text: string): boolean {
+  try {
+    return parseAddress(text).port !== 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads `--dns ADDRESS`, with a port or without. Throws a `ProgramError` (usage). */
+export function dnsOption(text: string): string {
+  if (parseIpAddress(text) !== undefined || isAddressWithPort(text)) return text;
+  throw new ProgramError(
+    EXIT_CODE.usage,
+    '--dns takes the address of a name server, such as 192.0.2.53 or [2001:db8::53]:5353',
+  );
 }
 
 /** Whether an address can be reached from this machine only. */

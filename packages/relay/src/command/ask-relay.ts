@@ -14,6 +14,7 @@ const LABELS: readonly (readonly [key: string, label: string])[] = [
 
 /** Has the relay that runs on a folder do something; returns what to print. Throws a `RelayError`. */
 export async function askRelay(folder: string, command: 'drain' | 'status', json: boolean): Promise<string> {
+  await readRelayConfig(folder); // whether there is a relay at all
   const env = createEnv({ log: () => {} });
   const result = await callControl(env, { folder, command });
   if (json) return JSON.stringify(result);

@@ -4,7 +4,7 @@ import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import type { TransportAddress } from '../data-folder/relay-config.ts';
 import { createRelayFolder } from '../data-folder/relay-folder.ts';
 import { createEntryLink, expectReachable } from '../server-entry.ts';
-import { entryAddressOption, listenOption } from './arguments.ts';
+import { channelOption, entryAddressOption, listenOption } from './arguments.ts';
 
 /** What `relay init` is told. */
 export interface InitOptions {
@@ -36,7 +36,8 @@ export async function initRelay(options: InitOptions): Promise<string[]> {
   const listen = await Promise.all(options.listen.map((text) => pickPort(env, listenOption(text))));
   const addresses = (options.address ?? []).map(entryAddressOption);
   expectUsable(listen, addresses);
-  const config = await createRelayFolder(env.random, options.data, { listen, addresses, channelIds: options.channel });
+  const channelIds = options.channel && [...new Set(options.channel.map(channelOption))];
+  const config = await createRelayFolder(env.random, options.data, { listen, addresses, channelIds });
   return config.channels.map(({ id }) => createEntryLink(config, id, env.clock.wallMs()));
 }
 

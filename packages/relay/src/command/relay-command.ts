@@ -2,7 +2,7 @@ import { TRANSPORTS, TunnelError } from '@rozan/tunnel';
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { RelayError } from '../data-folder/relay-error.ts';
-import { allowOption, isLoopback } from './arguments.ts';
+import { allowOption, dnsOption, isLoopback } from './arguments.ts';
 import { askRelay, readEntryLink } from './ask-relay.ts';
 import { type InitOptions, initRelay } from './init-relay.ts';
 import { type RunOptions, runRelay } from './run-relay.ts';
@@ -37,7 +37,7 @@ function runOptions(raw: RawRunOptions): RunOptions {
     data: needData(raw.data),
     json: raw.json ?? false,
     egressAllow: (raw.egressAllow ?? []).map(allowOption),
-    dnsServers: raw.dns,
+    dnsServers: raw.dns?.map(dnsOption),
     metrics,
   };
 }

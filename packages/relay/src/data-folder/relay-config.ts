@@ -12,7 +12,8 @@ import { RelayError } from './relay-error.ts';
 const VERSION = 1;
 const KEY_BYTES = 32;
 const NAME = /^[a-z][a-z0-9-]{0,31}$/;
-const CHANNEL_ID = /^[A-Za-z0-9_-]{1,32}$/;
+/** What a channel may be called. */
+export const CHANNEL_ID: RegExp = /^[A-Za-z0-9_-]{1,32}$/;
 const MAX_IDLE_MS = STRANGER_BOUNDS.longestIdleMs;
 
 /** A distribution channel: whoever has its access secret can reach the relay. */
