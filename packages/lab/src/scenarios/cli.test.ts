@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { startOrigin } from '../testing/origin.ts';
 import { runRozan, startProgram } from '../testing/program.ts';
 import { initRelay } from '../testing/relay-network.ts';
@@ -40,12 +40,13 @@ describe('the command line', () => {
   let link: string;
   const path = (name: string) => join(scratch.path, name);
 
-  before(async (context) => {
+  before(async () => {
     scratch = await createScratchFolder();
-    if ('after' in context) context.after(() => scratch[Symbol.asyncDispose]());
     relay = path('relay');
     link = await initRelay(relay);
   });
+
+  after(() => scratch[Symbol.asyncDispose]());
 
   it('relay init: says what is wrong with its options, and makes nothing', async () => {
     const init = (...args: string[]) => ['relay', 'init', '--data', path('new'), ...args];
@@ -189,5 +190,18 @@ describe('the command line', () => {
       { args: client(path('entry'), '--socks', port), code: 3, says: /SOCKS proxy cannot listen .*another program/ },
       { args: client(path('entry'), '--rotate-after', '-1'), code: 2, says: /--rotate-after takes a number above 0/ },
     ]);
+  });
+
+  it('client: waits for its relay for as long as it takes, and ends when it is told to', async () => {
+    const args = ['client', '--entry', '-', '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+    const { code, out, err } = await runRozan(args, { input: link, stopAt: 'Connecting' });
+    assert.equal(code, 0, err);
+    assert.match(out, /^SOCKS proxy: 127\.0\.0\.1:\d+\nHTTP proxy: {2}127\.0\.0\.1:\d+\nConnecting/);
+    const starting = startProgram(args, { input: link });
+    await using running = await startProgram(['relay', '--data', relay]);
+    await using client = await starting;
+    assert.match(client.text('socks'), /^127\.0\.0\.1:[1-9]\d*$/);
+    await client.stop();
+    await running.stop();
   });
 });

@@ -60,6 +60,16 @@ test('demo: the ready line, and an end that leaves nothing', async () => {
   for (const place of [...places, new URL(String(site)).host]) assert.equal(await answersAt(place), false);
 });
 
+test('demo: without --json it tells a person where everything is', async () => {
+  const ports = ['--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+  const { code, out, err } = await runRozan(['demo', ...ports], { stopAt: 'Ctrl-C' });
+  assert.equal(code, 0, err);
+  assert.equal(err, '');
+  for (const label of ['SOCKS proxy +', 'HTTP proxy +', 'demo site +http://']) {
+    assert.match(out, new RegExp(`${label}127\\.0\\.0\\.1:[1-9]`));
+  }
+});
+
 test('demo: SIGINT and SIGHUP end it as well', async () => {
   for (const signal of ['SIGINT', 'SIGHUP'] as const) {
     await using demo = await startDemo();

@@ -33,6 +33,12 @@ export interface ProgramOptions {
   readonly input?: string;
 }
 
+/** What `runRozan` may be told. */
+export interface RunOptions extends ProgramOptions {
+  /** Ends it by SIGTERM as soon as it has written this to standard output. */
+  readonly stopAt?: string;
+}
+
 /** What `waitForEvent` may be told. */
 export interface EventOptions {
   /** Events before this index of `events` do not count. */
@@ -74,7 +80,7 @@ function environment(temporaryFolder: string): NodeJS.ProcessEnv {
 }
 
 /** Runs `rozan ARGS` to its end. */
-export async function runRozan(args: readonly string[], options: ProgramOptions = {}): Promise<CommandResult> {
+export async function runRozan(args: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
   const child = spawn(process.execPath, [ROZAN, ...args], {
     env: environment(tmpdir()),
     signal: AbortSignal.timeout(RUN_MS),
@@ -82,8 +88,10 @@ export async function runRozan(args: readonly string[], options: ProgramOptions 
   });
   let out = '';
   let err = '';
+  let isStopped = false;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     out += text;
+    if (!isStopped && options.stopAt !== undefined && out.includes(options.stopAt)) isStopped = child.kill('SIGTERM');
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     err += text;
