@@ -8,6 +8,9 @@ const MAX_TIMEOUT_MS = 0x7fff_ffff;
 /** 2^48: as many values as `fraction` can give. */
 const FRACTION_STEPS = 0x1_0000_0000_0000;
 
+const FRACTION_BYTES = 6;
+const FRACTIONS_AT_ONCE = 512;
+
 /** What `createEnv` takes from outside. */
 export interface EnvOptions {
   readonly log: Log;
@@ -47,8 +50,18 @@ function setTimer(delayMs: number, callback: () => void): CancelTimer {
 }
 
 function createRandom(): Random {
+  // Fractions are drawn for every small record: many at a time cost one call of the generator.
+  let pool = Buffer.alloc(0);
+  let used = 0;
   return {
     bytes: (count) => randomBytes(count),
-    fraction: () => randomBytes(6).readUIntBE(0, 6) / FRACTION_STEPS,
+    fraction: () => {
+      if (used + FRACTION_BYTES > pool.length) {
+        pool = randomBytes(FRACTIONS_AT_ONCE * FRACTION_BYTES);
+        used = 0;
+      }
+      used += FRACTION_BYTES;
+      return pool.readUIntBE(used - FRACTION_BYTES, FRACTION_BYTES) / FRACTION_STEPS;
+    },
   };
 }

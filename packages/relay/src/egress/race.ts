@@ -86,6 +86,7 @@ class Race {
   }
 
   #win(conn: Conn): void {
+    this.#running -= 1;
     if (!this.#isOver) {
       this.#end(() => this.#outcome.resolve(conn));
       return;
@@ -99,7 +100,8 @@ class Race {
     this.#isOver = true;
     this.#cancelTimer();
     settle();
-    this.#losers.abort();
+    // Without attempts under way there is nobody to tell, and an abort costs an error with a stack.
+    if (this.#running > 0) this.#losers.abort();
   }
 }
 

@@ -57,6 +57,7 @@ export class SessionStream extends Duplex implements TunnelStream {
   #endPushed = false;
   #heldWrite: WriteDone | null = null;
   #wantsDrain = false;
+  #isOpened = false;
   /** Memory made by `writeBorrowed`, and how much of it is not acknowledged yet. */
   readonly #ownedLeft = new Map<ArrayBufferLike, number>();
   /** Memory of records that hold nothing but one run of this stream. */
@@ -86,6 +87,7 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   /** The relay has connected to the target. */
   noteOpened(): void {
+    this.#isOpened = true;
     this.#resolveOpened();
   }
 
@@ -139,7 +141,7 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (error instanceof StreamResetError) this.#resetCode = error.resetCode;
-    this.#rejectOpened(error ?? new StreamResetError(this.#resetCode));
+    if (!this.#isOpened) this.#rejectOpened(error ?? new StreamResetError(this.#resetCode));
     const clean = this.#sendEnd !== 'open' && this.#reassembly.complete;
     // What was written but is not on its way yet still goes out when both directions ended cleanly.
     const ending = this.writableFinished && this.#reassembly.complete;
@@ -191,6 +193,7 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   /** Frees memory that `writeBorrowed` has made, once all pieces of it are acknowledged. */
   #freeOwned(bytes: Buffer): void {
+    if (this.#ownedLeft.size === 0) return;
     const left = this.#ownedLeft.get(bytes.buffer);
     if (left === undefined) return;
     if (left > bytes.length) this.#ownedLeft.set(bytes.buffer, left - bytes.length);
@@ -227,11 +230,12 @@ export class SessionStream extends Duplex implements TunnelStream {
    * Throws a `ProtocolError` (`violation`).
    */
   receive({ offset, bytes, end }: Pick<DataFrame, 'offset' | 'bytes' | 'end'>, isSole = false): number {
-    if (isSole) this.#soleRuns.add(bytes.buffer);
     const before = this.#reassembly.highest;
     if (offset + bytes.length > this.#window.limit)
       throw new ProtocolError('violation', 'bytes beyond a stream window');
     const ready = this.#reassembly.insert(offset, compact(bytes), end);
+    // A run that had to wait may be in several parts, and the memory of one is that of the others.
+    if (isSole && ready[0] === bytes) this.#soleRuns.add(bytes.buffer);
     this.noteOpened();
     if (this.destroyed) this.#consumeRest();
     else {
