@@ -5,6 +5,7 @@ import { Acceptor, type HandshakeOutcome, type ReplayGuard } from './accept/acce
 import { Listeners } from './accept/listeners.ts';
 import type { RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
 import { openReplayFile, type ReplayFile } from './data-folder/replay-file.ts';
+import { openStampMark, type StampMark } from './data-folder/stamp-mark.ts';
 import { createEgress } from './egress/dial.ts';
 import type { AllowRule } from './egress/guard.ts';
 import { readOwnAddresses } from './egress/own-addresses.ts';
@@ -19,7 +20,7 @@ import { StrangerHall } from './strangers/stranger-hall.ts';
 /** What `createRelay` needs. */
 export interface RelayOptions {
   readonly config: RelayConfig;
-  /** The file of unsynced handshakes; see `openReplayFile`. */
+  /** The file of unsynced handshakes; see `openReplayFile`. Beside it lies the mark of synced ones; see `openStampMark`. */
   readonly replayPath: string;
   readonly egressAllow: readonly AllowRule[];
   /** Name servers to ask instead of the machine's own resolver. */
@@ -53,11 +54,16 @@ export interface Relay extends AsyncDisposable {
   drain(): void;
 }
 
-function createReplayGuard(env: Env, memory: ReplayMemory, file: ReplayFile): ReplayGuard {
+function createReplayGuard(
+  env: Env,
+  memory: ReplayMemory,
+  { file, mark }: { readonly file: ReplayFile; readonly mark: StampMark },
+): ReplayGuard {
   return async (flight) => {
     const verdict = memory.check({ ...flight, nowMs: env.clock.wallMs() });
-    if (verdict.kind !== 'fresh' || verdict.persist === null) return verdict.kind;
-    return file.append(verdict.persist).then(
+    if (verdict.kind !== 'fresh') return verdict.kind;
+    const kept = verdict.persist === null ? mark.cover(flight.stampMs) : file.append(verdict.persist);
+    return kept.then(
       () => 'fresh',
       () => 'full',
     );
@@ -80,9 +86,13 @@ export async function createRelay(options: RelayOptions, env: Env): Promise<Rela
   const { config } = options;
   const budget = new MemoryBudget(env.clock, budgetBounds(options.machineBytes ?? totalmem()));
   stack.defer(() => budget.close());
-  const startMs = env.clock.wallMs();
-  const memory = new ReplayMemory({ startMs });
-  const replayFile = await openReplayFile(options.replayPath, { memory, nowMs: startMs });
+  const nowMs = env.clock.wallMs();
+  const mark = await openStampMark(`${options.replayPath}-mark`);
+  stack.defer(() => mark.close());
+  const behindMs = mark.clockBehindMs(nowMs);
+  if (behindMs > 0) env.log({ event: 'clock.behind', byMs: behindMs });
+  const memory = new ReplayMemory({ startMs: Math.max(nowMs, mark.restoredMs + 1) });
+  const replayFile = await openReplayFile(options.replayPath, { memory, nowMs });
   stack.defer(() => replayFile.close());
   const registry = createRegistry(env, options, budget);
   stack.defer(() => registry.closeAll('relay-shutdown'));
@@ -101,7 +111,7 @@ export async function createRelay(options: RelayOptions, env: Env): Promise<Rela
   const acceptor = new Acceptor(env, {
     relayKey: keyPairOf(config.staticKey),
     channels: config.channels.map(({ id, accessSecret }) => prepareChannel(id, accessSecret)),
-    replayGuard: createReplayGuard(env, memory, replayFile),
+    replayGuard: createReplayGuard(env, memory, { file: replayFile, mark }),
     registry,
     limits: new SourceLimits(env.clock, env.random),
     strangers,

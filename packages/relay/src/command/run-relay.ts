@@ -20,6 +20,8 @@ export interface RunOptions {
 /** What a relay's event says to its operator, or null for those that only programs read. */
 export function describe(event: LogEvent): string | null {
   switch (event.event) {
+    case 'clock.behind':
+      return `The clock is ${Number(event.byMs) / 1000} s behind that of the last run; until then clients need longer to connect.`;
     case 'relay.draining':
       return 'Draining: no new sessions; what runs goes on.';
     case 'listen.paused':
