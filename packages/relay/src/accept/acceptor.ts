@@ -117,7 +117,7 @@ export class Acceptor {
     }
     const done = this.#reply(arrival, attempt, 'accepted');
     if (done.sessionSecret === null) throw new ProtocolError('violation', 'an accepted new session has a secret');
-    registry.create(permit, done.sessionSecret).attach(linkOf(arrival, done, 0), flight.leftover);
+    registry.create(permit, done.sessionSecret).attach(this.#link(arrival, done, 0), flight.leftover);
   }
 
   #resumeSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
@@ -129,7 +129,7 @@ export class Acceptor {
     else {
       session.acceptLookup(request.lookupId);
       const done = this.#reply(arrival, attempt, 'accepted');
-      session.attach(linkOf(arrival, done, request.carrierId), flight.leftover);
+      session.attach(this.#link(arrival, done, request.carrierId), flight.leftover);
     }
   }
 
@@ -157,10 +157,17 @@ export class Acceptor {
       random: (count) => random.bytes(count),
     });
   }
-}
 
-function linkOf({ conn, transport }: Arrival, { keys }: RelayHandshakeDone, carrierId: number): CarrierLink {
-  const sealer = new RecordSealer(keys.send);
-  const opener = new RecordOpener(keys.receive);
-  return { carrierId, transport, conn, sealer, opener, roundTripMs: null };
+  #link({ conn, source, transport }: Arrival, { keys }: RelayHandshakeDone, carrierId: number): CarrierLink {
+    return {
+      carrierId,
+      transport,
+      conn,
+      sealer: new RecordSealer(keys.send),
+      opener: new RecordOpener(keys.receive),
+      roundTripMs: null,
+      // Whoever is on the path and changes bytes sees what every stranger sees.
+      onUnauthentic: (spoilt) => this.#options.strangers.admit(spoilt, source).turnAway(),
+    };
+  }
 }
