@@ -1,0 +1,1 @@
+export { chiSquareTail, testUniformity, type UniformityReport } from './chi-square.ts';
