@@ -213,9 +213,14 @@ export class CarrierLedger<Item> {
     this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs);
   }
 
+  /** Everything that is not acknowledged, in order. */
+  get items(): Item[] {
+    return this.#entries.slice(this.#head).flatMap((entry) => entry.items);
+  }
+
   /** Takes out everything that was not acknowledged, in order: the carrier is lost. */
   takeAll(): Item[] {
-    const items = this.#entries.slice(this.#head).flatMap((entry) => entry.items);
+    const { items } = this;
     this.#entries = [];
     this.#head = 0;
     this.#inFlightBytes = 0;

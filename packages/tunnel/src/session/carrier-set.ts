@@ -80,7 +80,7 @@ export class CarrierSet {
     if (gone === undefined) return [];
     const items = gone.ledger.acknowledge(records, nowMs);
     this.#gone.delete(carrierId);
-    for (const item of gone.ledger.takeAll()) this.#requeue(item);
+    for (const item of gone.ledger.takeAll()) if (item.stream !== null) this.#requeue(item);
     return items;
   }
 
@@ -104,8 +104,12 @@ export class CarrierSet {
   lose(carrier: Carrier): boolean {
     if (!this.#alive.has(carrier.id)) return false;
     this.drop(carrier);
+    // It may have carried acknowledgements for the others.
+    for (const other of this.#alive.values()) other.oweAgain();
     if (carrier.peerRetired && !carrier.ledger.outstanding) return false;
     this.#gone.set(carrier.id, carrier);
+    // Frames without bytes go again at once: the word of one carrier's loss must not wait for the word of another's.
+    for (const item of carrier.ledger.items) if (item.stream === null) this.#requeue(item);
     return true;
   }
 

@@ -200,6 +200,11 @@ export class Carrier {
     return this.#elicitedRecords >= ACK_RECORDS || this.#elicitedBytes >= ACK_BYTES;
   }
 
+  /** The acknowledgement that was sent last may be lost. */
+  oweAgain(): void {
+    if (this.receivedRecords > 0) this.#elicitedRecords = Math.max(1, this.#elicitedRecords);
+  }
+
   /** Notes that the present `receivedRecords` have been acknowledged. */
   acked(): void {
     this.#elicitedRecords = 0;

@@ -222,6 +222,22 @@ describe('a session', () => {
     assert.equal(sha256(await runUntil(pair, readAll(stream))), sha256(data));
   });
 
+  it('sorts out carriers of which one was lost with the word of the loss of another', async () => {
+    const pair = await createSessionPair();
+    for (let count = 0; count < 3; count += 1) await pair.attach();
+    const [, , newest] = pair.client.carriers;
+    assert.ok(newest !== undefined);
+    // The relay goes on using the newest, and hears of its loss only over a carrier that dies with the message.
+    pair.network.connections[1]?.cut('rst');
+    pair.client.giveUp(newest);
+    await pair.clock.settle();
+    for (const carrier of pair.client.carriers) pair.client.giveUp(carrier);
+    await pair.attach();
+    await pair.clock.advance(1000);
+    assert.deepEqual([pair.client.heldBytes, pair.relay.heldBytes], [0, 0]);
+    assert.deepEqual([pair.client.carriers.length, pair.relay.carriers.length], [1, 1]);
+  });
+
   it('ends its streams with an error when it is closed', async () => {
     const pair = await createSessionPair();
     await pair.attach();

@@ -393,6 +393,7 @@ export class Session {
   #onLost(carrier: Carrier, cause: CarrierLossCause): void {
     if (this.#closed) return;
     if (this.#carriers.lose(carrier)) this.#control({ type: 'gone', carrierId: carrier.id });
+    this.#schedulePump();
     this.#options.events.onCarrierLost?.(carrier, cause);
   }
 }
