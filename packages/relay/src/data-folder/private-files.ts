@@ -19,9 +19,12 @@ export function isMissing(error: unknown): boolean {
   return errnoOf(error) === 'ENOENT';
 }
 
-/** Creates a folder of mode 0700, with its parents; one that exists stays as it is. */
+/** Creates a folder of mode 0700, with its parents; one that exists stays as it is. Throws `folder-broken` where there can be none. */
 export async function createPrivateFolder(path: string): Promise<void> {
-  const created = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  const created = await mkdir(path, { recursive: true, mode: FOLDER_MODE }).catch((cause: unknown) => {
+    const remedy = 'name a folder that belongs to you; no file may have its name';
+    throw new RelayError('folder-broken', `the folder cannot be made: ${path} (${errnoOf(cause)})`, { cause, remedy });
+  });
   // A mask of the process may have taken bits away, and never adds any.
   if (created !== undefined && hasModes()) await chmod(path, FOLDER_MODE);
 }

@@ -24,9 +24,8 @@ export async function runProgram(name: string, run: (signal: AbortSignal) => Pro
     process.stderr.write(`${name}: ${error.message}\n`);
     if (error.remedy !== null) process.stderr.write(`${error.remedy}\n`);
     return error.exitCode;
-  } finally {
-    for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
   }
+  // The listeners stay: npm passes Ctrl-C on a second time, and a signal on the way out must not change how the program ends.
 }
 
 /** Resolves when the signal is aborted. The process stays alive until then. */

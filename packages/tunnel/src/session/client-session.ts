@@ -205,7 +205,6 @@ export class ClientSession {
       this.#options.events.onAttachFailed?.(error);
       // Only the authenticated relay itself can say this (DESIGN §3.1, "home lost").
       if (error instanceof TunnelError && error.code === 'unknown-session') this.#session.close('session-lost');
-      if (this.detachedMs > this.#retentionMs) this.#session.close('session-lost');
       return this.#session.closed;
     }
   }
@@ -217,6 +216,8 @@ export class ClientSession {
     this.#cancelWatch = this.#env.clock.setTimer(delayMs, () => {
       for (const carrier of this.#session.carriers) this.#watch(carrier);
       this.#noteAnswers();
+      // By now the relay has given the session up (DESIGN §3.1, "home lost").
+      if (this.unansweredMs > this.#retentionMs) this.#session.close('session-lost');
       if (!this.#session.closed && !this.#session.attached) this.#attach(() => !this.#session.attached);
       if (!this.#session.closed) this.#watchLater();
     });
