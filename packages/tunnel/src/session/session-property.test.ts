@@ -209,8 +209,9 @@ class Play {
   check(): void {
     for (const [index, story] of this.#stories.entries()) {
       const name = `stream ${index}${story.reset ? ', reset' : ''}`;
-      this.#checkEnd(`${name}, client`, story.client, story.down, story.reset);
-      if (story.relay !== null) this.#checkEnd(`${name}, relay`, story.relay, story.up, story.reset);
+      this.#checkEnd(`${name}, client`, story.client, { expected: story.down, wasReset: story.reset });
+      if (story.relay !== null)
+        this.#checkEnd(`${name}, relay`, story.relay, { expected: story.up, wasReset: story.reset });
       else assert.ok(story.reset, `${name} never came to the relay`);
     }
     const { client, relay } = this.#pair;
@@ -223,7 +224,7 @@ class Play {
     assert.equal(relay.carriers.length, 1);
   }
 
-  #checkEnd(name: string, end: End, expected: Buffer, wasReset: boolean): void {
+  #checkEnd(name: string, end: End, { expected, wasReset }: { expected: Buffer; wasReset: boolean }): void {
     const received = Buffer.concat(end.received);
     assert.ok(received.equals(expected.subarray(0, received.length)), `${name}: other bytes than were sent`);
     if (end.ended) assert.equal(received.length, expected.length, `${name}: a short stream ended cleanly`);

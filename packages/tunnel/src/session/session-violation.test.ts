@@ -12,8 +12,13 @@ import { createRawPeer, type RawCarrier } from './testing/raw-peer.ts';
 
 const TARGET = Buffer.from('target');
 
-function data(streamId: number, offset: number, length: number, end = false): Frame {
-  return { type: 'data', streamId, offset, bytes: Buffer.alloc(length, 1), end };
+function data(streamId: number, offset: number, length: number): Frame {
+  return { type: 'data', streamId, offset, bytes: Buffer.alloc(length, 1), end: false };
+}
+
+/** All of a stream of `length` bytes. */
+function whole(streamId: number, length: number): Frame {
+  return { type: 'data', streamId, offset: 0, bytes: Buffer.alloc(length, 1), end: true };
 }
 
 /** Sends bytes of a stream from `offset` to `after` in records of an ordinary size. */
@@ -31,12 +36,12 @@ describe('a session whose peer breaks the rules', () => {
       role: 'relay',
       frames: [{ type: 'reset', streamId: 1, code: 0, finalOffset: STREAM_WINDOW.initialBytes + 1 }],
     },
-    { name: 'an end that moves', role: 'relay', frames: [data(1, 0, 3, true), data(1, 0, 2, true)] },
-    { name: 'bytes behind the end', role: 'relay', frames: [data(1, 0, 3, true), data(1, 3, 1)] },
+    { name: 'an end that moves', role: 'relay', frames: [whole(1, 3), whole(1, 2)] },
+    { name: 'bytes behind the end', role: 'relay', frames: [whole(1, 3), data(1, 3, 1)] },
     {
       name: 'a reset that contradicts the end',
       role: 'relay',
-      frames: [data(1, 0, 3, true), { type: 'reset', streamId: 1, code: 0, finalOffset: 2 }],
+      frames: [whole(1, 3), { type: 'reset', streamId: 1, code: 0, finalOffset: 2 }],
     },
     { name: 'a stream that was never opened', role: 'client', frames: [data(1, 0, 1)] },
     { name: 'a relay that opens a stream', role: 'client', frames: [{ type: 'open', streamId: 1, target: TARGET }] },
