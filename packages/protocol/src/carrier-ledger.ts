@@ -60,12 +60,13 @@ export class CarrierLedger<Item> {
   #formerRate = 0;
   #rateSinceMs: number;
   #rateMemoryMs = FIRST_RATE_MEMORY_MS;
-  /** What the peer last told of an arrival, and whether it belongs to the next acknowledgement. */
+  /** What the peer told of the arrival of what it acknowledged last, and of what it will acknowledge next. */
   #arrivedMs: number | null = null;
-  #isArrivalFresh = false;
+  #nextArrivedMs: number | null = null;
   /** From here to there on the peer's clock, which knows nothing of ours: only differences mean something. */
   #leastWayMs = Number.POSITIVE_INFINITY;
   #leastWaySinceMs: number;
+  readonly #formerReturnQueueMs: number;
   /** The smoothed round trip without the queue on the way there. */
   #unqueuedMs: number;
   /** Whether the latest round trip saw no lasting queue. */
@@ -76,13 +77,18 @@ export class CarrierLedger<Item> {
   /**
    * @param roundTripMs what the handshake took
    * @param rate bytes per millisecond known from an earlier carrier of the session, or 0
+   * @param returnQueueMs what acknowledgements had to wait on that carrier
    */
-  constructor(bounds: LedgerBounds, start: { nowMs: number; roundTripMs: number; rate: number }) {
+  constructor(
+    bounds: LedgerBounds,
+    start: { nowMs: number; roundTripMs: number; rate: number; returnQueueMs?: number },
+  ) {
     this.#bounds = bounds;
     this.#deliveredMs = start.nowMs;
     this.#rateSinceMs = start.nowMs;
     this.#leastWaySinceMs = start.nowMs;
-    this.#unqueuedMs = start.roundTripMs;
+    this.#formerReturnQueueMs = start.returnQueueMs ?? 0;
+    this.#unqueuedMs = start.roundTripMs + this.#formerReturnQueueMs;
     this.#smoothedRttMs = start.roundTripMs;
     this.#leastRttMs = start.roundTripMs;
     this.#formerRate = start.rate;
@@ -92,7 +98,7 @@ export class CarrierLedger<Item> {
   seedRoundTrip(roundTripMs: number): void {
     this.#smoothedRttMs = roundTripMs;
     this.#leastRttMs = roundTripMs;
-    this.#unqueuedMs = roundTripMs;
+    this.#unqueuedMs = roundTripMs + this.#formerReturnQueueMs;
   }
 
   /** Bytes sent and not acknowledged. */
@@ -118,6 +124,11 @@ export class CarrierLedger<Item> {
   /** Delivery rate in bytes per millisecond, 0 while unknown. */
   get rate(): number {
     return Math.max(this.#rate, this.#formerRate);
+  }
+
+  /** How long acknowledgements wait on their way, in milliseconds: queues behind what the peer sends, and its own delays. */
+  get returnQueueMs(): number {
+    return Math.max(0, this.#unqueuedMs - this.#leastRttMs);
   }
 
   /** How many bytes may be in flight. */
@@ -148,14 +159,15 @@ export class CarrierLedger<Item> {
 
   /** The last record that the next acknowledgement covers arrived at this time of the peer's clock, which may count from any moment. */
   noteArrival(arrivedMs: number): void {
-    this.#arrivedMs = arrivedMs;
-    this.#isArrivalFresh = true;
+    this.#nextArrivedMs = arrivedMs;
   }
 
   /** The peer has received the carrier's first `records` records; returns what they carried, in order. */
   acknowledge(records: number, nowMs: number): Item[] {
     const items: Item[] = [];
     let last: Entry<Item> | undefined;
+    const arrivedMs = this.#nextArrivedMs;
+    this.#nextArrivedMs = null;
     for (;;) {
       const entry = this.#entries[this.#head];
       if (entry === undefined || entry.record >= records) break;
@@ -170,6 +182,7 @@ export class CarrierLedger<Item> {
       this.#entries = this.#entries.slice(this.#head);
       this.#head = 0;
     }
+    this.#arrivedMs = arrivedMs;
     this.#measure(last, nowMs);
     return items;
   }
@@ -178,9 +191,7 @@ export class CarrierLedger<Item> {
     const roundTripMs = nowMs - entry.sentMs;
     this.#smoothedRttMs += (roundTripMs - this.#smoothedRttMs) / 8;
     this.#leastRttMs = Math.min(this.#leastRttMs, roundTripMs);
-    const arrivedMs = this.#isArrivalFresh ? this.#arrivedMs : null;
-    this.#isArrivalFresh = false;
-    this.#arrivedMs = arrivedMs;
+    const arrivedMs = this.#arrivedMs;
     this.#deliveredMs = nowMs;
     this.#measureQueue(roundTripMs, arrivedMs === null ? null : arrivedMs - entry.sentMs, nowMs);
     if (entry.deliveredBytes >= this.#roundEndBytes) {
@@ -209,7 +220,7 @@ export class CarrierLedger<Item> {
       this.#leastWaySinceMs = nowMs;
       queueMs = Math.min(roundTripMs, wayMs - this.#leastWayMs);
     }
-    this.#unqueuedMs += (roundTripMs - queueMs - this.#unqueuedMs) / 8;
+    this.#unqueuedMs += (roundTripMs - queueMs - this.#unqueuedMs) / 4;
     this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs);
   }
 

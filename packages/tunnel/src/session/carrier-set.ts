@@ -1,5 +1,5 @@
 import { MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
-import type { Carrier } from './carrier.ts';
+import type { Carrier, KnownPath } from './carrier.ts';
 import type { SentItem } from './sent-item.ts';
 
 /** The carriers of one session: those alive, those lost whose last acknowledgement is awaited, and what the peer may still ask of them. */
@@ -9,7 +9,7 @@ export class CarrierSet {
   /** Records received on carriers that are no more; the oldest are forgotten. */
   readonly #received = new Map<number, number>();
   readonly #requeue: (item: SentItem) => void;
-  #formerRate = 0;
+  #formerPath: KnownPath = { rate: 0, returnQueueMs: 0 };
 
   constructor(requeue: (item: SentItem) => void) {
     this.#requeue = requeue;
@@ -43,9 +43,9 @@ export class CarrierSet {
     return this.pick()?.ledger.smoothedRttMs ?? 0;
   }
 
-  /** What the session knows of its path's rate, for a new carrier to start from. */
-  get knownRate(): number {
-    return this.pick()?.ledger.rate ?? this.#formerRate;
+  /** What the session knows of its path, for a new carrier to start from. */
+  get knownPath(): KnownPath {
+    return this.pick()?.ledger ?? this.#formerPath;
   }
 
   mayAdd(carrierId: number): boolean {
@@ -92,7 +92,8 @@ export class CarrierSet {
   /** Takes out a carrier that both sides have let go. */
   drop(carrier: Carrier): void {
     this.#alive.delete(carrier.id);
-    this.#formerRate = carrier.ledger.rate;
+    const { rate, returnQueueMs } = carrier.ledger;
+    if (rate > 0) this.#formerPath = { rate, returnQueueMs };
     this.#received.set(carrier.id, carrier.receivedRecords);
     for (const oldest of this.#received.keys()) {
       if (this.#received.size <= MAX_GONE_CARRIERS) break;

@@ -58,6 +58,12 @@ export interface CarrierEvents {
   onLost(carrier: Carrier, cause: CarrierLossCause): void;
 }
 
+/** What earlier carriers tell of the path; see `CarrierLedger`. */
+export interface KnownPath {
+  readonly rate: number;
+  readonly returnQueueMs: number;
+}
+
 /** One live connection under a session: seals and opens its records and counts what has happened on it. */
 export class Carrier {
   readonly id: number;
@@ -73,6 +79,8 @@ export class Carrier {
   /** The peer has sent its last frame on it. */
   peerRetired = false;
   lastReceivedMs: number;
+  /** When the last record came that asks for an acknowledgement. */
+  lastElicitedMs: number;
   /** When the waiting for the next answer began; meaningless while none is awaited. */
   awaitedSinceMs: number;
   receivedRecords = 0;
@@ -99,13 +107,14 @@ export class Carrier {
     drain: () => this.#events.onWritable(this),
   };
 
-  constructor(env: Env, link: CarrierLink, options: { events: CarrierEvents; confirmed: boolean; rate: number }) {
+  constructor(env: Env, link: CarrierLink, options: { events: CarrierEvents; confirmed: boolean; path: KnownPath }) {
     const nowMs = env.clock.monotonicMs();
     this.id = link.carrierId;
     this.transport = link.transport;
     this.confirmed = options.confirmed;
     this.attachedMs = nowMs;
     this.lastReceivedMs = nowMs;
+    this.lastElicitedMs = nowMs;
     this.awaitedSinceMs = nowMs;
     this.#env = env;
     this.#link = link;
@@ -113,7 +122,8 @@ export class Carrier {
     this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, {
       nowMs,
       roundTripMs: link.roundTripMs ?? 0,
-      rate: options.rate,
+      rate: options.path.rate,
+      returnQueueMs: options.path.returnQueueMs,
     });
   }
 
@@ -153,6 +163,8 @@ export class Carrier {
 
   /** The plaintext bytes that a record should have now: small on a slow carrier, so that none takes long. */
   get recordBytes(): number {
+    // The relay answers to the first one and not before, so it has to be there soon.
+    if (this.#sentRecords === 0) return MIN_RECORD_BYTES;
     const { rate } = this.ledger;
     if (rate === 0) return FIRST_RECORD_BYTES;
     return Math.min(MAX_RECORD_BYTES, Math.max(MIN_RECORD_BYTES, Math.floor(rate * RECORD_TIME_MS)));
@@ -187,6 +199,7 @@ export class Carrier {
 
   /** Notes that a received record asks for an acknowledgement. */
   elicited(bytes: number): void {
+    this.lastElicitedMs = this.lastReceivedMs;
     this.#elicitedRecords += 1;
     this.#elicitedBytes += bytes;
   }

@@ -116,7 +116,7 @@ export class RecordWriter {
   #addAcks(carriers: readonly Carrier[]): void {
     this.#ackRequested = false;
     for (const carrier of carriers) {
-      const timeUs = Math.max(0, Math.round(1000 * (carrier.lastReceivedMs - carrier.attachedMs)));
+      const timeUs = Math.max(0, Math.round(1000 * (carrier.lastElicitedMs - carrier.attachedMs)));
       this.#builder.control({ type: 'arrival', carrierId: carrier.id, timeUs });
       this.#builder.control({ type: 'ack', carrierId: carrier.id, records: carrier.receivedRecords });
       carrier.acked();

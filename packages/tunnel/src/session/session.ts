@@ -98,7 +98,7 @@ export class Session {
   addCarrier(link: CarrierLink, options: { confirmed: boolean; leftover: Buffer }): Carrier {
     const carrier = new Carrier(this.#env, link, {
       confirmed: options.confirmed,
-      rate: this.#carriers.knownRate,
+      path: this.#carriers.knownPath,
       events: {
         onRecord: (source, record) => this.#onRecord(source, record),
         onBatch: (source) => this.#onBatch(source),
