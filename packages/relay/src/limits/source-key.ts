@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { parseIpAddress } from '@rozan/protocol';
 import type { Random } from '@rozan/tunnel';
 import { cidrContains, maskAddress, parseCidr } from '../egress/cidr.ts';
@@ -19,12 +19,11 @@ export interface Source {
   readonly isLocal: boolean;
 }
 
+const LOOPBACK = ['127.0.0.0/8', '::1/128'].map(parseCidr);
+
 /** Whether an address of 4 or 16 bytes is loopback. */
 function isLoopback(address: Buffer): boolean {
-  return ['127.0.0.0/8', '::1/128'].some((text) => {
-    const block = parseCidr(text);
-    return block !== null && cidrContains(block, address);
-  });
+  return LOOPBACK.some((block) => block !== null && cidrContains(block, address));
 }
 
 function prefixOf(address: Buffer): Buffer {
@@ -47,7 +46,9 @@ export class SourceKeys {
 
   /** A keyed hash of `bytes`, of 12 bytes as text. */
   hash(bytes: Buffer | string): string {
-    return createHmac('sha256', this.#hashKey).update(bytes).digest().toString('latin1', 0, HASH_BYTES);
+    // One-shot, since every connection asks. The key has a fixed length and most of the hash is cut off, so nothing can be appended.
+    const input = Buffer.concat([this.#hashKey, Buffer.from(bytes)]);
+    return hash('sha256', input, 'latin1').slice(0, HASH_BYTES);
   }
 
   /** The source of a connection. Those whose address is unknown are one source together. */
