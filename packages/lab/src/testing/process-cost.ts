@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+
+/** Ticks of /proc/PID/stat a second: USER_HZ, which is 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+const UTIME_FIELD = 11;
+
+/** Processor time that a process has used, user and system, in milliseconds; NaN where the system does not tell. */
+export function cpuMs(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [user = 0, system = 0] = fields.slice(UTIME_FIELD, UTIME_FIELD + 2).map(Number);
+  return ((user + system) * 1000) / TICKS_PER_SECOND;
+}
+
+/** Resident memory of a process in bytes; NaN where the system does not tell. */
+export function residentBytes(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+  return Number(kibibytes) * 1024;
+}
+
+/** The middle one, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
