@@ -43,6 +43,8 @@ export interface CutterEvent {
 export interface Cutter extends AsyncDisposable {
   /** Where it listens, with the real port. */
   readonly address: string;
+  /** Bytes that have come through so far, over all connections, behind what throttles and delays them. */
+  readonly carried: { readonly up: number; readonly down: number };
   /** All events so far. */
   readonly events: readonly CutterEvent[];
   /** The next event of this name. */

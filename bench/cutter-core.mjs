@@ -16,15 +16,19 @@ class Link {
   #held = false;
   #paths;
 
-  constructor({ id, client, target, stages }) {
+  constructor({ id, client, target, stages, carried }) {
     this.id = id;
     this.client = client;
     this.target = target;
     this.#paths = [
-      { from: client, through: [...stages('up'), target] },
-      { from: target, through: [...stages('down'), client] },
+      { direction: 'up', from: client, through: [...stages('up'), target] },
+      { direction: 'down', from: target, through: [...stages('down'), client] },
     ];
-    for (const { through } of this.#paths) through.reduce((source, sink) => source.pipe(sink));
+    for (const { direction, from, through } of this.#paths) {
+      const last = through.at(-2) ?? from;
+      last.on('data', (chunk) => (carried[direction] += chunk.length));
+      through.reduce((source, sink) => source.pipe(sink));
+    }
     this.#flow();
   }
 
@@ -84,6 +88,7 @@ function formatAddress({ address, port }) {
 class Cutter {
   events = [];
   address = '';
+  carried = { up: 0, down: 0 };
   #options;
   #server;
   #links = new Set();
@@ -156,7 +161,8 @@ class Cutter {
   #accept(client) {
     const { target: address, armBytes, cutAfterMs, delayMs = 0 } = this.#options;
     const target = connect({ ...address, noDelay: true, allowHalfOpen: true });
-    const link = new Link({ id: ++this.#opened, client, target, stages: (direction) => this.#stages(direction) });
+    const stages = (direction) => this.#stages(direction);
+    const link = new Link({ id: ++this.#opened, client, target, stages, carried: this.carried });
     this.#links.add(link);
     this.#say('open', { connection: link.id });
     let timer;
