@@ -17,6 +17,8 @@ export const LIVE_GRACE_MS = 2000;
  * through another relay (DESIGN §3.1, "home lost").
  */
 export const HOME_LOST_MS = 5000;
+/** A flow on which nothing has passed for so long gives up its place in a session; a relay has forgotten it by then. */
+export const FLOW_IDLE_MS = 60_000;
 /** How long a request for a stream waits for a session. */
 export const OPEN_WAIT_MS = 20_000;
 /** How long a target that failed is refused at once, and how many are remembered. */

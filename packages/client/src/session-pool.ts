@@ -2,7 +2,9 @@ import { encodeTarget } from '@rozan/protocol';
 import {
   backoffMs,
   type CancelTimer,
+  type DatagramFlow,
   type Env,
+  type FlowListener,
   type RotationPolicy,
   type StreamOpener,
   StreamResetError,
@@ -14,6 +16,7 @@ import {
 import { type Attempt, race } from './establish/race.ts';
 import type { RelayDialer } from './establish/relay-dialer.ts';
 import { HOME_LOST_MS, LIVE_GRACE_MS, OPEN_WAIT_MS, POOL_TICK_MS, RELAY_STAGGER_MS, ROUND_BACKOFF } from './limits.ts';
+import { PoolFlow } from './pool-flow.ts';
 import { RecentFailures } from './recent-failures.ts';
 import { codeOf, RelaySession } from './relay-session.ts';
 
@@ -34,6 +37,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   /** The newest is the one for new streams. */
   #sessions: RelaySession[] = [];
   readonly #waiting = new Set<() => void>();
+  readonly #flows = new Set<PoolFlow>();
   readonly #failures: RecentFailures;
   readonly #over = new AbortController();
   #connecting = false;
@@ -70,6 +74,17 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
       if (error instanceof StreamResetError) this.#failures.add(target, error.resetCode);
     });
     return stream;
+  }
+
+  openFlow(onDatagram: FlowListener): DatagramFlow {
+    const flow = new PoolFlow({
+      nowMs: () => this.#env.clock.monotonicMs(),
+      pick: () => this.#live(),
+      onDatagram,
+      onClose: (closed) => this.#flows.delete(closed),
+    });
+    this.#flows.add(flow);
+    return flow;
   }
 
   /** Resolves when a session is live. Rejects with the signal's reason. */
@@ -194,9 +209,11 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
       if (this.#isNeeded()) this.#connect();
       // A relay that was silent may have spoken up again.
       if (this.isLive()) this.#wakeAll();
+      for (const flow of this.#flows) flow.rest(this.#env.clock.monotonicMs());
       const current = this.#live();
       for (const session of this.#sessions) {
-        const idle = session.client.session.streamCount === 0;
+        const { streamCount, datagrams } = session.client.session;
+        const idle = streamCount + datagrams.flowCount === 0;
         if (current !== null && session !== current && idle) session.client.close('cancelled');
       }
       this.#tickLater();

@@ -9,6 +9,7 @@ import {
   encodeFrame,
   type Frame,
   MAX_DATA_HEADER_BYTES,
+  MAX_DATAGRAM_BYTES,
   MAX_TARGET_BYTES,
 } from './frame.ts';
 import { anyFrame } from './testing/frames.ts';
@@ -46,7 +47,7 @@ describe('frames', () => {
       assert.equal(encodeFrame(frameOf(frame)).toString('hex'), bytes);
       assert.deepEqual(decodeFrames(hex(bytes)).map(plain), [frame]);
     }
-    assert.equal(new Set(vectors.frames.map(({ bytes }) => bytes.slice(0, 2))).size, 14);
+    assert.equal(new Set(vectors.frames.map(({ bytes }) => bytes.slice(0, 2))).size, 16);
   });
 
   for (const { name, bytes, frames } of vectors.records) {
@@ -88,7 +89,7 @@ describe('frames', () => {
 
   it('fail only in the way of the package, on any bytes', () => {
     const byte = fc.oneof(
-      { weight: 3, arbitrary: fc.nat({ max: 0x0f }) },
+      { weight: 3, arbitrary: fc.nat({ max: 0x11 }) },
       { weight: 2, arbitrary: fc.nat({ max: 255 }) },
     );
     fc.assert(
@@ -97,6 +98,7 @@ describe('frames', () => {
           for (const frame of decodeFrames(Buffer.from(bytes))) {
             if (frame.type === 'data') assert.ok(Number.isSafeInteger(frame.offset + frame.bytes.length));
             if (frame.type === 'open') assert.ok(frame.target.length <= MAX_TARGET_BYTES);
+            if (frame.type === 'datagram') assert.ok(frame.target.length <= MAX_TARGET_BYTES);
           }
         } catch (error) {
           assert.ok(error instanceof ProtocolError, String(error));
@@ -114,6 +116,16 @@ describe('frames', () => {
         assert.equal(encodeFrame(frame).length, header + frame.bytes.length);
         assert.ok(header <= MAX_DATA_HEADER_BYTES);
       }),
+    );
+  });
+
+  it('hold a datagram of any size that UDP has, and no more', () => {
+    const flow = { type: 'datagram', flowId: 1, target: Buffer.from('01c000020101bb', 'hex') } as const;
+    const largest = { ...flow, bytes: Buffer.alloc(MAX_DATAGRAM_BYTES, 7) };
+    assert.deepEqual(decodeFrames(encodeFrame(largest)).map(plain), [plain(largest)]);
+    assert.throws(
+      () => decodeFrames(encodeFrame({ ...flow, bytes: Buffer.alloc(MAX_DATAGRAM_BYTES + 1) })),
+      (error) => error instanceof ProtocolError && error.code === 'out-of-bounds',
     );
   });
 

@@ -20,6 +20,8 @@ import { ProtocolError } from './errors.ts';
  *   0c drain
  *   0d close           code
  *   0e arrival         carrier, time
+ *   0f datagram        flow, length, target, length, bytes
+ *   10 close flow      flow
  */
 const TYPE = {
   padding: 0x00,
@@ -37,10 +39,15 @@ const TYPE = {
   drain: 0x0c,
   close: 0x0d,
   arrival: 0x0e,
+  datagram: 0x0f,
+  closeFlow: 0x10,
 } as const;
 
-/** The most bytes that an OPEN frame's target takes. */
+/** The most bytes that the target of an OPEN or DATAGRAM frame takes. */
 export const MAX_TARGET_BYTES = 260;
+
+/** The most bytes of one datagram: what UDP over IPv4 can carry (65,535 less 20 of IP and 8 of UDP). */
+export const MAX_DATAGRAM_BYTES = 65_507;
 
 /** Bytes of a stream at an offset, the last of them if `end`. */
 export interface DataFrame {
@@ -49,6 +56,14 @@ export interface DataFrame {
   readonly offset: number;
   readonly bytes: Buffer;
   readonly end: boolean;
+}
+
+/** A datagram of a flow. `target` (encoded by `encodeTarget`): where it goes, or, from the relay, whence it came. */
+export interface DatagramFrame {
+  readonly type: 'datagram';
+  readonly flowId: number;
+  readonly target: Buffer;
+  readonly bytes: Buffer;
 }
 
 /** All frames that are small, repeatable and carry no stream bytes. */
@@ -79,10 +94,12 @@ export type ControlFrame =
   /** The relay asks for new streams to go elsewhere. */
   | { readonly type: 'drain' }
   /** The session is over. */
-  | { readonly type: 'close'; readonly code: number };
+  | { readonly type: 'close'; readonly code: number }
+  /** The client sends no more datagrams of this flow and wants none. */
+  | { readonly type: 'close-flow'; readonly flowId: number };
 
 /** One frame. */
-export type Frame = DataFrame | ControlFrame;
+export type Frame = DataFrame | DatagramFrame | ControlFrame;
 
 /** The largest header of a DATA frame in bytes. */
 export const MAX_DATA_HEADER_BYTES = 1 + 8 + 8 + 4;
@@ -100,6 +117,18 @@ export function writeDataHeader(target: Buffer, frame: Omit<DataFrame, 'type'>, 
   return writeVarint(target, frame.bytes.length, next);
 }
 
+/** The largest header of a DATAGRAM frame in bytes, its target included. */
+export const MAX_DATAGRAM_HEADER_BYTES: number = 1 + 8 + 2 + MAX_TARGET_BYTES + 4;
+
+/** Writes the header of a DATAGRAM frame, its target included, as `writeDataHeader` does for DATA. */
+export function writeDatagramHeader(target: Buffer, frame: Omit<DatagramFrame, 'type'>, position: number): number {
+  let next = target.writeUInt8(TYPE.datagram, position);
+  next = writeVarint(target, frame.flowId, next);
+  next = writeVarint(target, frame.target.length, next);
+  next += frame.target.copy(target, next);
+  return writeVarint(target, frame.bytes.length, next);
+}
+
 function withNumbers(type: number, ...numbers: number[]): Buffer {
   const bytes = Buffer.allocUnsafe(1 + numbers.reduce((sum, number) => sum + varintLength(number), 0));
   let position = bytes.writeUInt8(type, 0);
@@ -107,7 +136,7 @@ function withNumbers(type: number, ...numbers: number[]): Buffer {
   return bytes;
 }
 
-/** Encodes a frame without stream bytes. */
+/** Encodes a frame that holds neither stream bytes nor a datagram. */
 export function encodeControlFrame(frame: ControlFrame): Buffer {
   switch (frame.type) {
     case 'ping':
@@ -134,21 +163,34 @@ export function encodeControlFrame(frame: ControlFrame): Buffer {
       return withNumbers(TYPE.drain);
     case 'close':
       return withNumbers(TYPE.close, frame.code);
+    case 'close-flow':
+      return withNumbers(TYPE.closeFlow, frame.flowId);
   }
 }
 
 /** Encodes any frame into one buffer. The session builds its records piecewise instead, see `RecordBuilder`. */
 export function encodeFrame(frame: Frame): Buffer {
-  if (frame.type !== 'data') return encodeControlFrame(frame);
-  const header = Buffer.allocUnsafe(MAX_DATA_HEADER_BYTES + 4);
-  return Buffer.concat([header.subarray(0, writeDataHeader(header, frame, 0)), frame.bytes]);
+  if (frame.type !== 'data' && frame.type !== 'datagram') return encodeControlFrame(frame);
+  const header = Buffer.allocUnsafe(MAX_DATAGRAM_HEADER_BYTES);
+  const length = frame.type === 'data' ? writeDataHeader(header, frame, 0) : writeDatagramHeader(header, frame, 0);
+  return Buffer.concat([header.subarray(0, length), frame.bytes]);
+}
+
+/** A length of at most `most`, and that many bytes. */
+function readBounded(reader: ByteReader, most: number): Buffer {
+  const length = reader.varint();
+  if (length > most) throw new ProtocolError('out-of-bounds', 'a field is too long');
+  return reader.bytes(length);
 }
 
 function readOpen(reader: ByteReader): Frame {
-  const streamId = reader.varint();
-  const length = reader.varint();
-  if (length > MAX_TARGET_BYTES) throw new ProtocolError('out-of-bounds', 'target too long');
-  return { type: 'open', streamId, target: reader.bytes(length) };
+  return { type: 'open', streamId: reader.varint(), target: readBounded(reader, MAX_TARGET_BYTES) };
+}
+
+function readDatagram(reader: ByteReader): Frame {
+  const flowId = reader.varint();
+  const target = readBounded(reader, MAX_TARGET_BYTES);
+  return { type: 'datagram', flowId, target, bytes: readBounded(reader, MAX_DATAGRAM_BYTES) };
 }
 
 function readData(reader: ByteReader, end: boolean): Frame {
@@ -192,13 +234,17 @@ function readFrame(reader: ByteReader): Frame | null {
       return { type: 'drain' };
     case TYPE.close:
       return { type: 'close', code: reader.varint() };
+    case TYPE.datagram:
+      return readDatagram(reader);
+    case TYPE.closeFlow:
+      return { type: 'close-flow', flowId: reader.varint() };
     default:
       throw new ProtocolError('unsupported', 'unknown frame type');
   }
 }
 
 /**
- * Decodes the frames of one record. Stream bytes are views into `record`.
+ * Decodes the frames of one record. The bytes of streams and datagrams are views into `record`.
  * Throws a `ProtocolError` (`truncated`, `out-of-bounds`, `unsupported`); nothing of a broken record counts.
  */
 export function decodeFrames(record: Buffer): Frame[] {

@@ -14,11 +14,13 @@ export { type Channel, MAX_FLIGHT_BYTES, prepareChannel } from './first-flight.t
 export {
   type ControlFrame,
   type DataFrame,
+  type DatagramFrame,
   dataHeaderBytes,
   decodeFrames,
   encodeControlFrame,
   encodeFrame,
   type Frame,
+  MAX_DATAGRAM_BYTES,
 } from './frame.ts';
 export { freeMemory } from './free-memory.ts';
 export {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type DataFrame, encodeFrame, type Frame } from './frame.ts';
+import { type DataFrame, type DatagramFrame, encodeFrame, type Frame } from './frame.ts';
 import { RecordBuilder } from './record-builder.ts';
 import { anyFrame } from './testing/frames.ts';
 
@@ -10,14 +10,23 @@ const bigData: fc.Arbitrary<DataFrame> = fc
   .tuple(fc.nat({ max: 5000 }), fc.nat({ max: 255 }))
   .map(([length, fill]) => ({ type: 'data', streamId: 1, offset: 7, bytes: Buffer.alloc(length, fill), end: false }));
 
+/** The same of datagrams. */
+const bigDatagram: fc.Arbitrary<DatagramFrame> = bigData.map(({ bytes }) => ({
+  type: 'datagram',
+  flowId: 3,
+  target: Buffer.alloc(7, 1),
+  bytes,
+}));
+
 function add(builder: RecordBuilder, frame: Frame): void {
   if (frame.type === 'data') builder.data(frame);
+  else if (frame.type === 'datagram') builder.datagram(frame);
   else builder.control(frame);
 }
 
 describe('RecordBuilder', () => {
   it('gives the frames as encoded one by one, record after record, and counts at least their bytes', () => {
-    const record = fc.array(fc.oneof(anyFrame, bigData), { maxLength: 40 });
+    const record = fc.array(fc.oneof(anyFrame, bigData, bigDatagram), { maxLength: 40 });
     fc.assert(
       fc.property(fc.array(record, { maxLength: 4 }), fc.nat({ max: 300 }), (records, padding) => {
         const builder = new RecordBuilder();

@@ -1,8 +1,11 @@
 import {
   type ControlFrame,
   type DataFrame,
+  type DatagramFrame,
   encodeControlFrame,
   MAX_DATA_HEADER_BYTES,
+  MAX_DATAGRAM_HEADER_BYTES,
+  writeDatagramHeader,
   writeDataHeader,
 } from './frame.ts';
 
@@ -56,12 +59,33 @@ export class RecordBuilder {
     } else {
       this.#end = writeDataHeader(this.#scratch, frame, this.#end);
     }
-    if (frame.bytes.length <= COPY_BYTES) this.#copy(frame.bytes);
-    else {
-      this.#flush();
-      this.#pieces.push(frame.bytes);
-    }
+    this.#body(frame.bytes);
     this.#bytes += MAX_DATA_HEADER_BYTES + frame.bytes.length;
+  }
+
+  /** Adds a datagram. */
+  datagram(frame: Omit<DatagramFrame, 'type'>): void {
+    const start = this.#end;
+    if (SCRATCH_BYTES - start < MAX_DATAGRAM_HEADER_BYTES) {
+      const header = Buffer.allocUnsafe(MAX_DATAGRAM_HEADER_BYTES);
+      const length = writeDatagramHeader(header, frame, 0);
+      this.#copy(header.subarray(0, length));
+      this.#bytes += length;
+    } else {
+      this.#end = writeDatagramHeader(this.#scratch, frame, start);
+      this.#bytes += this.#end - start;
+    }
+    this.#body(frame.bytes);
+    this.#bytes += frame.bytes.length;
+  }
+
+  #body(bytes: Buffer): void {
+    if (bytes.length <= COPY_BYTES) {
+      this.#copy(bytes);
+      return;
+    }
+    this.#flush();
+    this.#pieces.push(bytes);
   }
 
   /** Adds `bytes` (≥ 1) of padding, which has to be the last. */

@@ -5,12 +5,14 @@ export {
   type Conn,
   type ConnExtras,
   createNetwork,
+  type DatagramSocket,
   type DialOptions,
   ipVersion,
   type Listener,
   type ListenHooks,
   type LocalListener,
   type Network,
+  type OnDatagram,
   type SocketAddress,
   toTunnelError,
 } from './network.ts';
@@ -29,12 +31,14 @@ export {
   type ClientSessionOptions,
   type DialCarrier,
 } from './session/client-session.ts';
+export type { DatagramEvents, DatagramListener, SessionFlow } from './session/datagrams.ts';
 export { RelayClock } from './session/relay-clock.ts';
 export { NO_ROTATION, type RotationPolicy } from './session/rotation.ts';
-export { Session, type SessionEvents, type SessionOptions } from './session/session.ts';
+export { Session } from './session/session.ts';
+export type { SessionEvents, SessionOptions } from './session/session-options.ts';
 export type { SessionStream } from './session/session-stream.ts';
 export { StreamResetError } from './session/stream-reset-error.ts';
-export type { StreamOpener, Target, TunnelStream } from './session/tunnel-stream.ts';
+export type { DatagramFlow, FlowListener, StreamOpener, Target, TunnelStream } from './session/tunnel-stream.ts';
 export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
 export type {
   Transport,

@@ -17,6 +17,9 @@ export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * 
 /** Bytes that the streams of a session hold beyond what carriers have taken; more is taken from the applications as it drains. */
 export const SESSION_PENDING_BYTES: number = 256 * KIB;
 
+/** Datagrams that wait for a carrier: of a session, of one flow, and for how long. Older ones are of no use to anybody. */
+export const DATAGRAM_QUEUE = { bytes: MIB, flowBytes: 512 * KIB, ageMs: 200 } as const;
+
 /** Buffers of this size and above are freed as soon as they have been used. */
 export const FREED_BYTES: number = 16 * KIB;
 

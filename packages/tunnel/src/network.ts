@@ -1,3 +1,4 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { lstat, rm } from 'node:fs/promises';
 import {
   connect,
@@ -60,6 +61,22 @@ export interface LocalListener {
   close(): Promise<void>;
 }
 
+/** Takes a datagram, which is the receiver's to keep, and its sender. */
+export type OnDatagram = (bytes: Buffer, from: SocketAddress) => void;
+
+/** A UDP socket of this machine, connected to nobody. */
+export interface DatagramSocket {
+  /** Where it is bound, with the port that was picked if 0 was asked for. */
+  readonly address: SocketAddress;
+  /**
+   * Sends a datagram to a literal address, or drops it: because too many wait, the address cannot be reached, or the socket is
+   * closed. False where that is known at once. The bytes must not be changed afterwards.
+   */
+  send(bytes: Buffer, to: SocketAddress): boolean;
+  /** Closes it; what waits is dropped. Calling it again does nothing. */
+  close(): void;
+}
+
 /** How `dial` is bounded. */
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined;
@@ -80,6 +97,8 @@ export interface Network {
   dial(address: SocketAddress, options?: DialOptions): Promise<Conn>;
   /** Listens; `onConn` gets each accepted connection, which it then owns (it must attach an error listener at once). */
   listen(address: SocketAddress, onConn: (conn: Conn) => void, hooks?: ListenHooks): Promise<Listener>;
+  /** Opens a UDP socket. Rejects with a `TunnelError` (`failed`, `unreachable` where the machine lacks the IP version). */
+  bindDatagrams(address: SocketAddress, onDatagram: OnDatagram): Promise<DatagramSocket>;
   /** Connects to a Unix socket or named pipe of this machine. Rejects like `dial`. */
   dialLocal(path: string, options?: DialOptions): Promise<Conn>;
   /**
@@ -88,6 +107,12 @@ export interface Network {
    */
   listenLocal(path: string, onConn: (conn: Conn) => void, hooks?: ListenHooks): Promise<LocalListener>;
 }
+
+/** What the kernel is asked to hold for a UDP socket, each way; it may give less. */
+const DATAGRAM_BUFFER_BYTES = 1024 * 1024;
+
+/** Datagrams, in bytes, that wait in front of a full kernel buffer; more are dropped. */
+const MAX_WAITING_DATAGRAM_BYTES = 256 * 1024;
 
 /** Connections that may wait to be accepted; the kernel may allow fewer. */
 const LISTEN_BACKLOG = 4096;
@@ -106,6 +131,7 @@ const ERROR_CODES: ReadonlyMap<string, TunnelErrorCode> = new Map<string, Tunnel
   ['ENETDOWN', 'unreachable'],
   ['EHOSTDOWN', 'unreachable'],
   ['EADDRNOTAVAIL', 'unreachable'],
+  ['EAFNOSUPPORT', 'unreachable'],
   ['EACCES', 'unreachable'],
   ['EPERM', 'unreachable'],
   ['ETIMEDOUT', 'timed-out'],
@@ -137,6 +163,7 @@ export function createNetwork(): Network {
   return {
     dial: (address, options) => dial(reads, address, options),
     listen: (address, onConn, hooks) => listen(address, (socket) => onConn(reads.adopt(prepareConn(socket))), hooks),
+    bindDatagrams,
     dialLocal,
     listenLocal,
   };
@@ -291,4 +318,58 @@ function listenPrivately(server: Server, options: ListenOptions): void {
 /** Node reports a server as closed only once all its connections are; its port is free at once. */
 async function closeServer(server: Server): Promise<void> {
   server.close();
+}
+
+async function bindDatagrams(address: SocketAddress, onDatagram: OnDatagram): Promise<DatagramSocket> {
+  const { host, port } = address;
+  const version = ipVersion(host);
+  if (version === 0) throw new TunnelError('failed', 'not a literal IP address');
+  const socket = createSocket({
+    type: version === 4 ? 'udp4' : 'udp6',
+    ipv6Only: true,
+    // Addresses are literals: Node would ask the resolver's machinery all the same.
+    lookup: (literal: string, _family: unknown, done: (error: null, address: string, family: number) => void) =>
+      done(null, literal, version),
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close();
+      reject(toTunnelError(error));
+    });
+    socket.bind({ address: host, port, exclusive: true }, resolve);
+  });
+  socket.removeAllListeners('error');
+  // An unconnected socket hears of nobody's refusal; what else goes wrong concerns single datagrams.
+  socket.on('error', ignoreError);
+  growBuffers(socket);
+  socket.on('message', (bytes, from) => onDatagram(bytes, { host: from.address, port: from.port }));
+  return datagramSocketOf(socket, { host, port: socket.address().port });
+}
+
+function growBuffers(socket: UdpSocket): void {
+  try {
+    socket.setRecvBufferSize(DATAGRAM_BUFFER_BYTES);
+    socket.setSendBufferSize(DATAGRAM_BUFFER_BYTES);
+  } catch {
+    // Some systems refuse what is more than they allow, instead of giving what they do.
+  }
+}
+
+function datagramSocketOf(socket: UdpSocket, address: SocketAddress): DatagramSocket {
+  const version = ipVersion(address.host);
+  let isOpen = true;
+  return {
+    address,
+    send: (bytes, to) => {
+      if (!isOpen || ipVersion(to.host) !== version || socket.getSendQueueSize() > MAX_WAITING_DATAGRAM_BYTES)
+        return false;
+      // With a listener, failures come to it one by one instead of as events.
+      socket.send(bytes, to.port, to.host, ignoreError);
+      return true;
+    },
+    close: () => {
+      if (isOpen) socket.close();
+      isOpen = false;
+    },
+  };
 }

@@ -1,4 +1,10 @@
-import { decodeFrames, encodeFrame, type Frame, MAX_TARGET_BYTES } from '../../../packages/protocol/src/frame.ts';
+import {
+  decodeFrames,
+  encodeFrame,
+  type Frame,
+  MAX_DATAGRAM_BYTES,
+  MAX_TARGET_BYTES,
+} from '../../../packages/protocol/src/frame.ts';
 import { RecordBuilder } from '../../../packages/protocol/src/record-builder.ts';
 import { type FuzzTarget, holds, outcomeOf } from '../target.ts';
 
@@ -17,6 +23,7 @@ const NUMBERS: ReadonlyMap<number, readonly [name: string, count: number]> = new
   [0x0c, ['drain', 0]],
   [0x0d, ['close', 1]],
   [0x0e, ['arrival', 2]],
+  [0x10, ['close-flow', 1]],
 ]);
 
 /** The frames of docs/spec/wire.md, read a second time in the plainest way. Null if they are to be refused. */
@@ -40,6 +47,17 @@ function naiveFrames(record: Buffer): string[] | null {
   while (left.length > 0) {
     const type = take(1)?.[0] ?? 0;
     if (type === 0x00) return frames;
+    if (type === 0x0f) {
+      const flow = number();
+      const targetLength = number();
+      if (flow === null || targetLength === null || targetLength > MAX_TARGET_BYTES) return null;
+      const target = take(targetLength);
+      const length = target === null ? null : number();
+      const bytes = length === null || length > MAX_DATAGRAM_BYTES ? null : take(length);
+      if (target === null || bytes === null) return null;
+      frames.push(`datagram ${flow} ${target.toString('hex')} ${bytes.toString('hex')}`);
+      continue;
+    }
     const plain = NUMBERS.get(type);
     const isData = type === 0x05 || type === 0x06;
     if (plain === undefined && !isData && type !== 0x03) return null;
@@ -62,6 +80,9 @@ function describe(frame: Frame): string {
     return `data ${end} ${[streamId, offset, bytes.length]} ${bytes.toString('hex')}`;
   }
   if (frame.type === 'open') return `open ${[frame.streamId, frame.target.length]} ${frame.target.toString('hex')}`;
+  if (frame.type === 'datagram') {
+    return `datagram ${frame.flowId} ${frame.target.toString('hex')} ${frame.bytes.toString('hex')}`;
+  }
   return `${type} ${Object.values(fields)}`;
 }
 
@@ -85,6 +106,7 @@ function build(frames: readonly Frame[]): Buffer {
   const builder = new RecordBuilder();
   for (const frame of frames) {
     if (frame.type === 'data') builder.data(frame);
+    else if (frame.type === 'datagram') builder.datagram(frame);
     else builder.control(frame);
   }
   return Buffer.concat(builder.take());
@@ -104,6 +126,8 @@ const EXAMPLES: readonly Frame[] = [
   { type: 'gone', carrierId: 2 },
   { type: 'drain' },
   { type: 'close', code: 1 },
+  { type: 'datagram', flowId: 3, target: Buffer.from('01c00002010035', 'hex'), bytes: Buffer.from('a datagram') },
+  { type: 'close-flow', flowId: 3 },
 ];
 
 const seeds = [...EXAMPLES.map(encodeFrame), Buffer.concat(EXAMPLES.map(encodeFrame)), Buffer.from('0100ffff', 'hex')];

@@ -31,6 +31,7 @@ export function networkMethods(network: Network): Network {
   return {
     dial: (...given) => network.dial(...given),
     listen: (...given) => network.listen(...given),
+    bindDatagrams: (...given) => network.bindDatagrams(...given),
     dialLocal: (...given) => network.dialLocal(...given),
     listenLocal: (...given) => network.listenLocal(...given),
   };

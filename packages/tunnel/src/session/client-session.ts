@@ -253,8 +253,8 @@ export class ClientSession {
   /** Asks a silent carrier for a sign of life: soon while streams are open, ever more rarely while nothing else happens. */
   #pingWhenSilent(carrier: Carrier, nowMs: number): void {
     if (carrier.ledger.outstanding) return;
-    const waitMs =
-      this.#session.streamCount === 0 ? MAX_PING_MS : Math.min(MAX_PING_MS, FIRST_PING_MS * 2 ** carrier.idlePings);
+    const inUse = this.#session.streamCount + this.#session.datagrams.flowCount > 0;
+    const waitMs = inUse ? Math.min(MAX_PING_MS, FIRST_PING_MS * 2 ** carrier.idlePings) : MAX_PING_MS;
     if (nowMs - carrier.lastReceivedMs < waitMs * (0.6 + 0.4 * this.#env.random.fraction())) return;
     carrier.idlePings += 1;
     this.#session.ping(carrier);

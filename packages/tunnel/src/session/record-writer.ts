@@ -2,15 +2,20 @@ import { type ControlFrame, dataHeaderBytes, RecordBuilder } from '@rozan/protoc
 import type { Random } from '../env.ts';
 import { SESSION_PENDING_BYTES, SESSION_WINDOW, SMALL_RECORD_BYTES, SMALL_RECORD_PADDING_BYTES } from '../limits.ts';
 import type { Carrier } from './carrier.ts';
+import type { DatagramQueue } from './datagram-queue.ts';
 import type { SentItem } from './sent-item.ts';
 import type { SessionStream } from './session-stream.ts';
 
 /** Room below this is not worth a further piece. */
 const LEAST_PIECE_BYTES = 512;
 
+/** What is kept of a record's datagrams: like a ping, they are acknowledged, and never sent again. */
+const DATAGRAMS: SentItem = { stream: null, frame: { type: 'ping' } };
+
 /** The sending side of a session: what waits, in which order it goes, and how it is put into records. */
 export class RecordWriter {
   readonly #random: Random;
+  readonly #datagrams: DatagramQueue;
   readonly #builder = new RecordBuilder();
   #control: ControlFrame[] = [];
   /** Streams with something to send, in the order of their turns. */
@@ -22,8 +27,9 @@ export class RecordWriter {
   #limit = SESSION_WINDOW.initialBytes;
   #ackRequested = false;
 
-  constructor(random: Random) {
+  constructor(random: Random, datagrams: DatagramQueue) {
     this.#random = random;
+    this.#datagrams = datagrams;
   }
 
   /** Bytes that streams hold and no carrier has taken. */
@@ -106,7 +112,7 @@ export class RecordWriter {
       taken += 1;
     }
     this.#control = frames.slice(taken);
-    if (carrier.hasRoom) this.#addData(roomBytes, items);
+    if (carrier.hasRoom) this.#addBytes(roomBytes, items);
     if (items.length === 0 && !(this.#ackRequested && owing.length > 0)) return false;
     this.#addAcks(owing);
     this.#send(carrier, { items, isPing: false });
@@ -126,6 +132,16 @@ export class RecordWriter {
   #addControl(frame: ControlFrame, items: SentItem[]): void {
     this.#builder.control(frame);
     items.push({ stream: null, frame });
+  }
+
+  /** Adds bytes of streams and datagrams, which share the room. */
+  #addBytes(roomBytes: number, items: SentItem[]): void {
+    const shared = this.#sendable.size > 0;
+    if (this.#datagrams.fill(this.#builder, { roomBytes, shared })) items.push(DATAGRAMS);
+    this.#addData(roomBytes, items);
+    // Streams that are held up by their windows hold up nobody else.
+    if (items.length > 0 || !shared) return;
+    if (this.#datagrams.fill(this.#builder, { roomBytes, shared: false })) items.push(DATAGRAMS);
   }
 
   #addData(roomBytes: number, items: SentItem[]): void {
@@ -161,6 +177,6 @@ export class RecordWriter {
     if (this.#builder.bytes < SMALL_RECORD_BYTES) {
       this.#builder.padding(1 + Math.floor(this.#random.fraction() * SMALL_RECORD_PADDING_BYTES));
     }
-    carrier.send(this.#builder.take(), { ...options, idle: this.#sendable.size === 0 });
+    carrier.send(this.#builder.take(), { ...options, idle: this.#sendable.size === 0 && this.#datagrams.isEmpty });
   }
 }

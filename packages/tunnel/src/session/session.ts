@@ -1,6 +1,7 @@
 import {
   type ControlFrame,
   type DataFrame,
+  type DatagramFrame,
   decodeFrames,
   ProtocolError,
   type ResetCode,
@@ -11,42 +12,23 @@ import type { CancelTimer, Env } from '../env.ts';
 import { ACK_DELAY_MS, MAX_SESSION_STREAMS, MAX_WAITING_FRAMES, SESSION_PENDING_BYTES } from '../limits.ts';
 import { Carrier, type CarrierLink, type CarrierLossCause } from './carrier.ts';
 import { CarrierSet } from './carrier-set.ts';
+import { Datagrams } from './datagrams.ts';
 import { RecordWriter } from './record-writer.ts';
+import type { SessionOptions } from './session-options.ts';
 import type { SessionStream } from './session-stream.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { StreamTable } from './stream-table.ts';
 
-/** What a session tells its owner. */
-export interface SessionEvents {
-  /** A carrier is confirmed and may carry data. */
-  onCarrierLive?(carrier: Carrier): void;
-  onCarrierLost?(carrier: Carrier, cause: CarrierLossCause): void;
-  /** Something arrived on the carrier. */
-  onProgress?(carrier: Carrier): void;
-  /** At the relay: a stream was opened to the encoded target. */
-  onStream?(stream: SessionStream, target: Buffer): void;
-  /** The session's `heldBytes` may have changed. */
-  onHeldBytes?(bytes: number): void;
-  /** At the client: the relay wants new streams to go elsewhere. */
-  onDrain?(): void;
-  /** The session is over and all its streams are reset; `by` says who ended it. */
-  onClosed?(code: ResetCode, by: 'us' | 'peer'): void;
-}
-
-/** How a session is set up. */
-export interface SessionOptions {
-  readonly role: 'client' | 'relay';
-  readonly events: SessionEvents;
-  readonly maxStreams?: number;
-  /** Whether the session may take more bytes from applications; when that turns to yes again, `wake` has to be called. */
-  readonly mayHoldMore?: () => boolean;
-}
+/** Frames of whose memory somebody may keep a part. */
+const HELD_TYPES: ReadonlySet<string> = new Set(['data', 'open', 'datagram']);
 
 /**
  * The long-lived association of a client and a relay: streams above, carriers below, either end alike. It does not dial and knows no
  * transport; whoever owns it adds carriers. With none it waits, and loses nothing.
  */
 export class Session {
+  /** Its datagram flows. */
+  readonly datagrams: Datagrams;
   readonly #env: Env;
   readonly #options: SessionOptions;
   readonly #carriers: CarrierSet;
@@ -60,7 +42,14 @@ export class Session {
   constructor(env: Env, options: SessionOptions) {
     this.#env = env;
     this.#options = options;
-    this.#writer = new RecordWriter(env.random);
+    this.datagrams = new Datagrams({
+      ...options,
+      clock: env.clock,
+      schedule: () => this.#schedulePump(),
+      sendControl: (frame) => this.#control(frame),
+      mayHoldMore: () => options.mayHoldMore?.() ?? true,
+    });
+    this.#writer = new RecordWriter(env.random, this.datagrams.queue);
     this.#carriers = new CarrierSet((item) => this.#writer.requeue(item));
     this.#streams = this.#createStreamTable();
     this.#silence = new SilenceWatch(
@@ -91,7 +80,8 @@ export class Session {
 
   /** Bytes held for this session: in flight, waiting for a carrier, waiting for a reader. */
   get heldBytes(): number {
-    return this.#carriers.inFlightBytes + this.#writer.pendingBytes + this.#streams.unreadBytes;
+    const waiting = this.#writer.pendingBytes + this.datagrams.queue.bytes;
+    return this.#carriers.inFlightBytes + waiting + this.#streams.unreadBytes;
   }
 
   /** Adds a carrier whose handshake is done. `confirmed`: the peer has proved that it holds the carrier's keys (docs/spec/wire.md). */
@@ -194,6 +184,7 @@ export class Session {
     }
     this.#carriers.clear();
     this.#streams.endAll(code);
+    this.datagrams.end();
     this.#options.events.onClosed?.(code, by);
   }
 
@@ -282,10 +273,11 @@ export class Session {
     try {
       let eliciting = false;
       const frames = decodeFrames(record);
-      const isSole = frames.filter(({ type }) => type === 'data' || type === 'open').length === 1;
+      const isSole = frames.filter(({ type }) => HELD_TYPES.has(type)).length === 1;
       for (const frame of frames) {
         if (frame.type !== 'ack' && frame.type !== 'arrival') eliciting = true;
         if (frame.type === 'data') this.#onData(carrier, frame, isSole);
+        else if (frame.type === 'datagram') this.#onDatagram(carrier, frame);
         else this.#onFrame(carrier, frame);
         if (this.#closed) return;
       }
@@ -310,6 +302,11 @@ export class Session {
   #onData(carrier: Carrier, frame: DataFrame, isSole: boolean): void {
     carrier.idlePings = 0;
     this.#streams.onData(frame, isSole);
+  }
+
+  #onDatagram(carrier: Carrier, frame: DatagramFrame): void {
+    carrier.idlePings = 0;
+    this.datagrams.receive(frame);
   }
 
   #onFrame(carrier: Carrier, frame: ControlFrame): void {
@@ -342,6 +339,9 @@ export class Session {
         return;
       case 'gone':
         this.#onGone(frame.carrierId);
+        return;
+      case 'close-flow':
+        this.datagrams.onCloseFlow(frame.flowId);
         return;
       case 'drain':
         this.#options.events.onDrain?.();

@@ -21,6 +21,16 @@ export interface TunnelStream extends Duplex {
   reset(code: ResetCode): void;
 }
 
+/** An association of an application with any number of remote addresses, by datagrams that may be lost. */
+export interface DatagramFlow {
+  /** Sends a datagram, or drops it: without word, as UDP does. The bytes must not be changed afterwards. */
+  send(target: Target, bytes: Buffer): void;
+  close(): void;
+}
+
+/** Takes a datagram and where it came from: an IP literal and a port. The bytes are only lent for the duration of the call. */
+export type FlowListener = (from: Target, bytes: Buffer) => void;
+
 /** What the local proxies need of the rest of the client. */
 export interface StreamOpener {
   /**
@@ -28,6 +38,8 @@ export interface StreamOpener {
    * Rejects with a `StreamResetError` when that takes too long (`session-lost`), or when the same target has just failed (the code it failed with).
    */
   open(target: Target, options?: { readonly signal?: AbortSignal }): Promise<TunnelStream>;
+  /** Opens a flow. It lasts until it is closed: when its session ends, it goes on in the next one. */
+  openFlow(onDatagram: FlowListener): DatagramFlow;
   /** Whether a session is live, so that `open` would resolve at once. */
   isLive(): boolean;
 }

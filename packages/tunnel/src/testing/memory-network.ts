@@ -1,7 +1,17 @@
 import { formatAddress } from '../address.ts';
 import type { Clock } from '../env.ts';
 import { TunnelError } from '../errors.ts';
-import type { Conn, DialOptions, Listener, LocalListener, Network, SocketAddress } from '../network.ts';
+import type {
+  Conn,
+  DatagramSocket,
+  DialOptions,
+  Listener,
+  LocalListener,
+  Network,
+  OnDatagram,
+  SocketAddress,
+} from '../network.ts';
+import { MemoryDatagrams } from './memory-datagrams.ts';
 import type { Activity, CutKind, MemoryLaneOptions } from './memory-lane.ts';
 import { createMemoryPair, type MemoryPair } from './memory-pipe.ts';
 
@@ -34,11 +44,17 @@ export class MemoryNetwork implements Network {
   readonly #listeners = new Map<string, Accept>();
   readonly #obstacles = new Map<string, Obstacle>();
   readonly #connections = new Set<MemoryConnection>();
+  readonly #datagrams: MemoryDatagrams;
   #nextPort = FIRST_FREE_PORT;
   #closedBytes = 0;
 
   constructor(options: MemoryNetworkOptions) {
     this.#options = options;
+    this.#datagrams = new MemoryDatagrams({
+      deliver: (arrive) => this.#after(options.latencyMs ?? 0, arrive),
+      isOpen: (place) => !this.#obstacles.has(place),
+      nextPort: () => this.#nextPort++,
+    });
     options.clock.watch?.(() => this.#activity.pending > 0);
   }
 
@@ -59,7 +75,7 @@ export class MemoryNetwork implements Network {
     return this.#listeners.size;
   }
 
-  /** From now on nobody seems to listen there. */
+  /** From now on nobody seems to listen there; datagrams to it are lost. */
   refuse(address: SocketAddress): void {
     this.#obstacles.set(formatAddress(address), 'refuse');
   }
@@ -92,6 +108,7 @@ export class MemoryNetwork implements Network {
       dial: (address, options) =>
         this.#dial({ place: formatAddress(address), server: address.host, client: host }, options),
       listen: (address, onConn) => this.listen(address, onConn),
+      bindDatagrams: (address, onDatagram) => this.bindDatagrams(address, onDatagram),
       dialLocal: (path, options) => this.dialLocal(path, options),
       listenLocal: (path, onConn) => this.listenLocal(path, onConn),
     };
@@ -99,6 +116,15 @@ export class MemoryNetwork implements Network {
 
   dial(address: SocketAddress, options?: DialOptions): Promise<Conn> {
     return this.#dial({ place: formatAddress(address), server: address.host, client: DEFAULT_CLIENT }, options);
+  }
+
+  async bindDatagrams(address: SocketAddress, onDatagram: OnDatagram): Promise<DatagramSocket> {
+    return this.#datagrams.bind(address, onDatagram);
+  }
+
+  /** UDP sockets that are open. */
+  get datagramSocketCount(): number {
+    return this.#datagrams.size;
   }
 
   dialLocal(path: string, options?: DialOptions): Promise<Conn> {

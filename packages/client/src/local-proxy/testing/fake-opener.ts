@@ -2,6 +2,8 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { parseIpAddress, type ResetCode } from '@rozan/protocol';
 import {
   type Conn,
+  type DatagramFlow,
+  type FlowListener,
   type Network,
   type StreamOpener,
   StreamResetError,
@@ -23,11 +25,22 @@ export interface FakeRules {
   readonly unconfirmed: Set<string>;
 }
 
+/** A flow whose far end is the test. */
+export interface FakeFlow {
+  readonly sent: { readonly target: Target; readonly bytes: Buffer }[];
+  /** Called for each datagram, after it was added to `sent`. */
+  onSend: () => void;
+  /** Hands the application a datagram. */
+  readonly receive: FlowListener;
+  isClosed: boolean;
+}
+
 /** A `StreamOpener` without tunnel: it dials on this machine. Every name leads to 127.0.0.1. */
 export interface FakeOpener extends StreamOpener {
   readonly rules: FakeRules;
   readonly targets: Target[];
   readonly streams: TunnelStream[];
+  readonly flows: FakeFlow[];
   /** The connections to the targets, in the order in which they were made. */
   readonly conns: Conn[];
   /** The next stream that is opened. */
@@ -72,6 +85,20 @@ function joinFarEnd(conn: Conn, near: Duplex, far: Duplex): void {
   far.pipe(conn);
 }
 
+function openFakeFlow(flows: FakeFlow[], receive: FlowListener): DatagramFlow {
+  const fake: FakeFlow = { sent: [], onSend: ignoreError, receive, isClosed: false };
+  flows.push(fake);
+  return {
+    send: (target, bytes) => {
+      fake.sent.push({ target, bytes });
+      fake.onSend();
+    },
+    close: () => {
+      fake.isClosed = true;
+    },
+  };
+}
+
 /** Creates a fake opener that dials through `network`. */
 export function createFakeOpener(network: Network): FakeOpener {
   const rules: FakeRules = {
@@ -84,6 +111,7 @@ export function createFakeOpener(network: Network): FakeOpener {
   const targets: Target[] = [];
   const streams: TunnelStream[] = [];
   const conns: Conn[] = [];
+  const flows: FakeFlow[] = [];
   const waiting: ((stream: TunnelStream) => void)[] = [];
   const dial = async ({ host, port }: Target): Promise<Conn> => {
     const failure = rules.failing.get(host);
@@ -104,5 +132,6 @@ export function createFakeOpener(network: Network): FakeOpener {
     return stream;
   };
   const nextStream = () => new Promise<TunnelStream>((resolve) => waiting.push(resolve));
-  return { open, nextStream, isLive: () => rules.live, rules, targets, streams, conns };
+  const openFlow = (onDatagram: FlowListener) => openFakeFlow(flows, onDatagram);
+  return { open, openFlow, nextStream, isLive: () => rules.live, rules, targets, streams, flows, conns };
 }

@@ -5,7 +5,8 @@ import { ManualClock } from '../../testing/manual-clock.ts';
 import { MemoryNetwork } from '../../testing/memory-network.ts';
 import { SeededRandom } from '../../testing/seeded-random.ts';
 import type { Carrier, CarrierLossCause } from '../carrier.ts';
-import { Session, type SessionOptions } from '../session.ts';
+import { Session } from '../session.ts';
+import type { SessionOptions } from '../session-options.ts';
 import type { SessionStream } from '../session-stream.ts';
 
 const ADDRESS = { host: '127.0.0.1', port: 443 };
