@@ -10,8 +10,17 @@ export interface MemoryLaneOptions {
   readonly windowBytes?: number | undefined;
   /** The most bytes that the reader gets at once; 1 makes a good test of a decoder. */
   readonly maxChunkBytes?: number | undefined;
+  /** A line of limited rate that the bytes have to pass, perhaps along with those of other connections. */
+  readonly line?: MemoryLine | undefined;
   /** Told of every turn of the event loop that this pair has asked for, so that a manual clock can wait for it. */
   readonly activity?: Activity | undefined;
+}
+
+/** One direction of a slow line: bytes take their turn on it in the order in which they are written, whoever writes them. */
+export interface MemoryLine {
+  readonly bytesPerMs: number;
+  /** When what it has been given has passed. */
+  freeAtMs: number;
 }
 
 /** Deliveries that are due and have not yet been made. */
@@ -24,6 +33,9 @@ export type CutKind = 'rst' | 'fin' | 'stall';
 
 /** The same as a socket's buffers on a machine with little memory. */
 const DEFAULT_WINDOW_BYTES = 64 * 1024;
+
+/** Bytes pass a slow line in pieces of this size. */
+const LINE_PIECE_BYTES = 256;
 
 /** What the system says of a connection that its peer has reset. */
 function connectionReset(): Error {
@@ -46,6 +58,7 @@ export class MemoryLane {
   readonly #windowBytes: number;
   readonly #maxChunkBytes: number;
   readonly #activity: Activity;
+  readonly #line: MemoryLine | null;
   readonly #queue: Parcel[] = [];
   #queuedBytes = 0;
   #finishedAtMs: number | null = null;
@@ -64,6 +77,7 @@ export class MemoryLane {
     this.#latencyMs = options.latencyMs ?? 0;
     this.#windowBytes = options.windowBytes ?? DEFAULT_WINDOW_BYTES;
     this.#maxChunkBytes = options.maxChunkBytes ?? Number.POSITIVE_INFINITY;
+    this.#line = options.line ?? null;
     this.#activity = options.activity ?? { pending: 0 };
   }
 
@@ -82,17 +96,32 @@ export class MemoryLane {
       done();
       return;
     }
-    this.#queue.push({ bytes: Buffer.from(chunk), arrivesAtMs: this.#clock.monotonicMs() + this.#latencyMs });
+    this.#enqueue(Buffer.from(chunk));
     this.#queuedBytes += chunk.length;
     if (this.#queuedBytes < this.#windowBytes) done();
     else this.#whenRoom = done;
     this.#schedule();
   }
 
+  #enqueue(bytes: Buffer): void {
+    const nowMs = this.#clock.monotonicMs();
+    const line = this.#line;
+    if (line === null) {
+      this.#queue.push({ bytes, arrivesAtMs: nowMs + this.#latencyMs });
+      return;
+    }
+    line.freeAtMs = Math.max(line.freeAtMs, nowMs);
+    for (let start = 0; start < bytes.length; start += LINE_PIECE_BYTES) {
+      const piece = bytes.subarray(start, start + LINE_PIECE_BYTES);
+      line.freeAtMs += piece.length / line.bytesPerMs;
+      this.#queue.push({ bytes: piece, arrivesAtMs: line.freeAtMs + this.#latencyMs });
+    }
+  }
+
   /** Behind everything else: the reader's end. */
   finish(): void {
     if (this.#finishedAtMs !== null || this.#isDead) return;
-    this.#finishedAtMs = this.#clock.monotonicMs() + this.#latencyMs;
+    this.#finishedAtMs = Math.max(this.#clock.monotonicMs(), this.#line?.freeAtMs ?? 0) + this.#latencyMs;
     this.#schedule();
   }
 

@@ -13,7 +13,7 @@ import type {
 } from '../network.ts';
 import { MemoryDatagrams } from './memory-datagrams.ts';
 import type { Activity, CutKind, MemoryLaneOptions } from './memory-lane.ts';
-import { createMemoryPair, type MemoryPair } from './memory-pipe.ts';
+import { createMemoryPair, type MemoryPair, type MemoryPairOptions } from './memory-pipe.ts';
 
 /** A connection of a `MemoryNetwork` that is still open at one end at least. */
 export interface MemoryConnection extends MemoryPair {
@@ -23,6 +23,8 @@ export interface MemoryConnection extends MemoryPair {
 
 /** How a `MemoryNetwork` behaves; see `MemoryLaneOptions` for what is not said here. */
 export interface MemoryNetworkOptions extends Pick<MemoryLaneOptions, 'latencyMs' | 'windowBytes' | 'maxChunkBytes'> {
+  /** Bytes per millisecond that all connections together get in each direction, on their way to where they were dialled and back. */
+  readonly bytesPerMs?: number | undefined;
   /** With a `ManualClock`, the network has it wait for deliveries. */
   readonly clock: Clock & { watch?(isBusy: () => boolean): void };
 }
@@ -44,17 +46,27 @@ export class MemoryNetwork implements Network {
   readonly #listeners = new Map<string, Accept>();
   readonly #obstacles = new Map<string, Obstacle>();
   readonly #connections = new Set<MemoryConnection>();
+<<<<<<< Updated upstream
   readonly #datagrams: MemoryDatagrams;
+=======
+  readonly #lines: MemoryPairOptions['lines'];
+>>>>>>> Stashed changes
   #nextPort = FIRST_FREE_PORT;
   #closedBytes = 0;
 
   constructor(options: MemoryNetworkOptions) {
     this.#options = options;
+<<<<<<< Updated upstream
     this.#datagrams = new MemoryDatagrams({
       deliver: (arrive) => this.#after(options.latencyMs ?? 0, arrive),
       isOpen: (place) => !this.#obstacles.has(place),
       nextPort: () => this.#nextPort++,
     });
+=======
+    const { bytesPerMs } = options;
+    const line = () => ({ bytesPerMs: bytesPerMs ?? 0, freeAtMs: 0 });
+    this.#lines = bytesPerMs === undefined ? undefined : { toServer: line(), toClient: line() };
+>>>>>>> Stashed changes
     options.clock.watch?.(() => this.#activity.pending > 0);
   }
 
@@ -187,6 +199,7 @@ export class MemoryNetwork implements Network {
       latencyMs,
       windowBytes,
       maxChunkBytes,
+      lines: this.#lines,
       activity: this.#activity,
       clientAddress: route.client,
       serverAddress: route.server,

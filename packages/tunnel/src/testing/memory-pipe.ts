@@ -1,9 +1,11 @@
 import { Duplex } from 'node:stream';
 import type { Conn } from '../network.ts';
-import { type CutKind, MemoryLane, type MemoryLaneOptions } from './memory-lane.ts';
+import { type CutKind, MemoryLane, type MemoryLaneOptions, type MemoryLine } from './memory-lane.ts';
 
 /** How a pair of connected ends behaves. */
-export interface MemoryPairOptions extends MemoryLaneOptions {
+export interface MemoryPairOptions extends Omit<MemoryLaneOptions, 'line'> {
+  /** Slow lines that the bytes have to pass in the two directions. */
+  readonly lines?: { readonly toServer: MemoryLine; readonly toClient: MemoryLine } | undefined;
   /** What each end reports as its peer's address. */
   readonly clientAddress?: string | undefined;
   readonly serverAddress?: string | undefined;
@@ -25,8 +27,8 @@ export interface MemoryPair {
 
 /** Makes two connected ends. Bytes are copied, and arrive in a later turn of the event loop, never inside the call that sends them. */
 export function createMemoryPair(options: MemoryPairOptions): MemoryPair {
-  const toServer = new MemoryLane(options);
-  const toClient = new MemoryLane(options);
+  const toServer = new MemoryLane({ ...options, line: options.lines?.toServer });
+  const toClient = new MemoryLane({ ...options, line: options.lines?.toClient });
   const client = createEnd({ outgoing: toServer, incoming: toClient, remoteAddress: options.serverAddress });
   const server = createEnd({ outgoing: toClient, incoming: toServer, remoteAddress: options.clientAddress });
   const lanes = [toServer, toClient];
