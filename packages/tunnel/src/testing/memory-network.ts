@@ -46,27 +46,21 @@ export class MemoryNetwork implements Network {
   readonly #listeners = new Map<string, Accept>();
   readonly #obstacles = new Map<string, Obstacle>();
   readonly #connections = new Set<MemoryConnection>();
-<<<<<<< Updated upstream
   readonly #datagrams: MemoryDatagrams;
-=======
   readonly #lines: MemoryPairOptions['lines'];
->>>>>>> Stashed changes
   #nextPort = FIRST_FREE_PORT;
   #closedBytes = 0;
 
   constructor(options: MemoryNetworkOptions) {
     this.#options = options;
-<<<<<<< Updated upstream
     this.#datagrams = new MemoryDatagrams({
       deliver: (arrive) => this.#after(options.latencyMs ?? 0, arrive),
       isOpen: (place) => !this.#obstacles.has(place),
       nextPort: () => this.#nextPort++,
     });
-=======
     const { bytesPerMs } = options;
     const line = () => ({ bytesPerMs: bytesPerMs ?? 0, freeAtMs: 0 });
     this.#lines = bytesPerMs === undefined ? undefined : { toServer: line(), toClient: line() };
->>>>>>> Stashed changes
     options.clock.watch?.(() => this.#activity.pending > 0);
   }
 
