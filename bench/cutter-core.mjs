@@ -68,11 +68,18 @@ class Link {
 
   destroy(reset = false) {
     for (const { from, through } of this.#paths) {
-      if (reset) from.resetAndDestroy();
+      if (reset) resetSocket(from);
       else from.destroy();
       for (const stage of through.slice(0, -1)) stage.destroy();
     }
   }
+}
+
+/** Node's own method fails while the kernel is told of a clean end, and leaves a handle for which the process never ends. */
+function resetSocket(socket) {
+  const isEnding = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+  if (isEnding && !socket.destroyed) socket.once('finish', () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
 }
 
 function parseAddress(text) {
