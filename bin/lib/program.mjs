@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { handOver } from './hand-over.mjs';
+import { handOver, hasNodeFlags } from './hand-over.mjs';
 import { ensureInstalled, say } from './install.mjs';
 import { endWithParent } from './parent.mjs';
 import { isOwnNode, root } from './runtime.mjs';
@@ -19,7 +19,7 @@ export async function onOwnNode(script, run) {
   endWithParent();
   try {
     const node = await ensureInstalled();
-    if (!isOwnNode()) return await handOver(node, [script, ...process.argv.slice(2)]);
+    if (!isOwnNode() || !hasNodeFlags()) return await handOver(node, [script, ...process.argv.slice(2)]);
     process.exitCode = await run();
     setTimeout(() => process.exit(), lingerMs).unref();
   } catch (error) {

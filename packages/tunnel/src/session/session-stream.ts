@@ -59,9 +59,9 @@ export class SessionStream extends Duplex implements TunnelStream {
   #wantsDrain = false;
   #isOpened = false;
   /** Memory made by `writeBorrowed`, and how much of it is not acknowledged yet. */
-  readonly #ownedLeft = new Map<ArrayBufferLike, number>();
+  #ownedLeft: Map<ArrayBufferLike, number> | null = null;
   /** Memory of records that hold nothing but one run of this stream. */
-  readonly #soleRuns = new WeakSet<ArrayBufferLike>();
+  #soleRuns: WeakSet<ArrayBufferLike> | null = null;
   #resolveOpened: () => void = () => {};
   #rejectOpened: (error: Error) => void = () => {};
   /** The end of the sending direction, as far as it is told: nothing, in flight, acknowledged. */
@@ -114,7 +114,10 @@ export class SessionStream extends Duplex implements TunnelStream {
       const size = Math.min(BORROWED_PIECE_BYTES, bytes.length - from);
       const own = size < FREED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
       bytes.copy(own, 0, from, from + size);
-      if (size >= FREED_BYTES) this.#ownedLeft.set(own.buffer, size);
+      if (size >= FREED_BYTES) {
+        this.#ownedLeft ??= new Map();
+        this.#ownedLeft.set(own.buffer, size);
+      }
       this.sendQueue.push(own);
     }
     this.#host.pendingAdded(bytes.length);
@@ -125,7 +128,7 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   /** See `ConnExtras`. */
   releaseRead(bytes: Buffer): void {
-    if (this.#soleRuns.delete(bytes.buffer)) freeMemory(bytes);
+    if (this.#soleRuns?.delete(bytes.buffer)) freeMemory(bytes);
   }
 
   override _final(done: WriteDone): void {
@@ -193,12 +196,11 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   /** Frees memory that `writeBorrowed` has made, once all pieces of it are acknowledged. */
   #freeOwned(bytes: Buffer): void {
-    if (this.#ownedLeft.size === 0) return;
-    const left = this.#ownedLeft.get(bytes.buffer);
+    const left = this.#ownedLeft?.get(bytes.buffer);
     if (left === undefined) return;
-    if (left > bytes.length) this.#ownedLeft.set(bytes.buffer, left - bytes.length);
+    if (left > bytes.length) this.#ownedLeft?.set(bytes.buffer, left - bytes.length);
     else {
-      this.#ownedLeft.delete(bytes.buffer);
+      this.#ownedLeft?.delete(bytes.buffer);
       freeMemory(bytes);
     }
   }
@@ -235,7 +237,10 @@ export class SessionStream extends Duplex implements TunnelStream {
       throw new ProtocolError('violation', 'bytes beyond a stream window');
     const ready = this.#reassembly.insert(offset, compact(bytes), end);
     // A run that had to wait may be in several parts, and the memory of one is that of the others.
-    if (isSole && ready[0] === bytes) this.#soleRuns.add(bytes.buffer);
+    if (isSole && bytes.length >= FREED_BYTES && ready[0] === bytes) {
+      this.#soleRuns ??= new WeakSet();
+      this.#soleRuns.add(bytes.buffer);
+    }
     this.noteOpened();
     if (this.destroyed) this.#consumeRest();
     else {
