@@ -52,6 +52,8 @@ export const MAX_SKIPPED_STREAM_IDS = 4096;
 export const MAX_OPEN_STREAMS = 2048;
 /** Frames without stream bytes that wait for a carrier, a few for each stream; more come of a peer that asks and does not listen. */
 export const MAX_WAITING_FRAMES = 16_384;
+/** Frames without stream bytes that were sent and that the peer has not acknowledged; more come of a peer that asks and never does. */
+export const MAX_UNACKNOWLEDGED_FRAMES = 65_536;
 /** Carriers of a session at once, and lost ones whose fate is still being told. */
 export const MAX_SESSION_CARRIERS = 16;
 export const MAX_GONE_CARRIERS = 64;

@@ -1,11 +1,12 @@
+import type { CarrierLedger } from '@rozan/protocol';
 import { MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
 import type { Carrier, KnownPath } from './carrier.ts';
 import type { SentItem } from './sent-item.ts';
 
-/** The carriers of one session: those alive, those lost whose last acknowledgement is awaited, and what the peer may still ask of them. */
+/** The carriers of one session: those alive, those lost whose last acknowledgement is awaited (what they were given), and what the peer may still ask of them. */
 export class CarrierSet {
   readonly #alive = new Map<number, Carrier>();
-  readonly #gone = new Map<number, Carrier>();
+  readonly #gone = new Map<number, CarrierLedger<SentItem>>();
   /** Records received on carriers that are no more; the oldest are forgotten. */
   readonly #received = new Map<number, number>();
   readonly #requeue: (item: SentItem) => void;
@@ -27,7 +28,7 @@ export class CarrierSet {
   get inFlightBytes(): number {
     let bytes = 0;
     for (const carrier of this.#alive.values()) bytes += carrier.ledger.inFlightBytes;
-    for (const carrier of this.#gone.values()) bytes += carrier.ledger.inFlightBytes;
+    for (const ledger of this.#gone.values()) bytes += ledger.inFlightBytes;
     return bytes;
   }
 
@@ -78,10 +79,14 @@ export class CarrierSet {
     if (alive !== undefined) return alive.ledger.acknowledge(records, nowMs);
     const gone = this.#gone.get(carrierId);
     if (gone === undefined) return [];
-    const items = gone.ledger.acknowledge(records, nowMs);
-    this.#gone.delete(carrierId);
-    for (const item of gone.ledger.takeAll()) if (item.stream !== null) this.#requeue(item);
+    const items = gone.acknowledge(records, nowMs);
+    this.#sendAgain(carrierId, gone);
     return items;
+  }
+
+  #sendAgain(carrierId: number, gone: CarrierLedger<SentItem>): void {
+    this.#gone.delete(carrierId);
+    for (const item of gone.takeAll()) if (item.stream !== null) this.#requeue(item);
   }
 
   /** How many records came on a carrier that is alive or was. */
@@ -108,7 +113,10 @@ export class CarrierSet {
     // It may have carried acknowledgements for the others.
     for (const other of this.#alive.values()) other.oweAgain();
     if (carrier.peerRetired && !carrier.ledger.outstanding) return false;
-    this.#gone.set(carrier.id, carrier);
+    const [oldest] = this.#gone;
+    // To take bytes twice costs the peer nothing; to wait for its word for ever would cost us memory.
+    if (oldest !== undefined && this.#gone.size >= MAX_GONE_CARRIERS) this.#sendAgain(...oldest);
+    this.#gone.set(carrier.id, carrier.ledger);
     // Frames without bytes go again at once: the word of one carrier's loss must not wait for the word of another's.
     for (const item of carrier.ledger.items) if (item.stream === null) this.#requeue(item);
     return true;

@@ -1,6 +1,13 @@
-import { type ControlFrame, dataHeaderBytes, RecordBuilder } from '@rozan/protocol';
+import { type ControlFrame, dataHeaderBytes, ProtocolError, RecordBuilder } from '@rozan/protocol';
 import type { Random } from '../env.ts';
-import { SESSION_PENDING_BYTES, SESSION_WINDOW, SMALL_RECORD_BYTES, SMALL_RECORD_PADDING_BYTES } from '../limits.ts';
+import {
+  MAX_UNACKNOWLEDGED_FRAMES,
+  MAX_WAITING_FRAMES,
+  SESSION_PENDING_BYTES,
+  SESSION_WINDOW,
+  SMALL_RECORD_BYTES,
+  SMALL_RECORD_PADDING_BYTES,
+} from '../limits.ts';
 import type { Carrier } from './carrier.ts';
 import type { DatagramQueue } from './datagram-queue.ts';
 import type { SentItem } from './sent-item.ts';
@@ -26,6 +33,7 @@ export class RecordWriter {
   #sentBytes = 0;
   #limit = SESSION_WINDOW.initialBytes;
   #ackRequested = false;
+  #unacknowledgedFrames = 0;
 
   constructor(random: Random, datagrams: DatagramQueue) {
     this.#random = random;
@@ -37,9 +45,16 @@ export class RecordWriter {
     return this.#pendingBytes;
   }
 
-  /** Frames without stream bytes that wait for a carrier. */
-  get waitingFrames(): number {
-    return this.#control.length;
+  /** Throws a `violation` when the peer asks for more answers than it takes, or acknowledges. */
+  checkAnswers(): void {
+    if (this.#control.length > MAX_WAITING_FRAMES || this.#unacknowledgedFrames > MAX_UNACKNOWLEDGED_FRAMES) {
+      throw new ProtocolError('violation', 'too many answers wait');
+    }
+  }
+
+  /** A frame that a carrier took has been acknowledged, or its carrier is lost. */
+  frameOver(frame: ControlFrame): void {
+    if (frame.type !== 'ping') this.#unacknowledgedFrames -= 1;
   }
 
   pendingAdded(bytes: number): void {
@@ -76,8 +91,12 @@ export class RecordWriter {
 
   /** Takes back what a lost carrier did not deliver. */
   requeue(item: SentItem): void {
-    if (item.stream !== null) item.stream.pieceLost(item.piece);
-    else if (item.frame.type !== 'ping' && item.frame.type !== 'retire') this.#control.push(item.frame);
+    if (item.stream !== null) {
+      item.stream.pieceLost(item.piece);
+      return;
+    }
+    this.frameOver(item.frame);
+    if (item.frame.type !== 'ping' && item.frame.type !== 'retire') this.#control.push(item.frame);
   }
 
   /** Lets applications write on, first come first served, as far as there is room. */
@@ -131,6 +150,7 @@ export class RecordWriter {
 
   #addControl(frame: ControlFrame, items: SentItem[]): void {
     this.#builder.control(frame);
+    if (frame.type !== 'ping') this.#unacknowledgedFrames += 1;
     items.push({ stream: null, frame });
   }
 

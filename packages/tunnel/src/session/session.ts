@@ -9,7 +9,7 @@ import {
   resetCodeOf,
 } from '@rozan/protocol';
 import type { CancelTimer, Env } from '../env.ts';
-import { ACK_DELAY_MS, MAX_SESSION_STREAMS, MAX_WAITING_FRAMES, SESSION_PENDING_BYTES } from '../limits.ts';
+import { ACK_DELAY_MS, MAX_SESSION_STREAMS, SESSION_PENDING_BYTES } from '../limits.ts';
 import { Carrier, type CarrierLink, type CarrierLossCause } from './carrier.ts';
 import { CarrierSet } from './carrier-set.ts';
 import { Datagrams } from './datagrams.ts';
@@ -281,8 +281,7 @@ export class Session {
         else this.#onFrame(carrier, frame);
         if (this.#closed) return;
       }
-      if (this.#writer.waitingFrames > MAX_WAITING_FRAMES)
-        throw new ProtocolError('violation', 'too many answers wait');
+      this.#writer.checkAnswers();
       if (eliciting) carrier.elicited(record.length);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -354,12 +353,13 @@ export class Session {
 
   #onAck(carrierId: number, records: number): void {
     const nowMs = this.#env.clock.monotonicMs();
+    const carrier = this.#carriers.get(carrierId);
     const items = this.#carriers.acknowledge(carrierId, records, nowMs);
     for (const item of items) {
       if (item.stream !== null) item.stream.pieceAcknowledged(item.piece);
       else if (item.frame.type === 'reset') this.#streams.get(item.frame.streamId)?.endAcknowledged();
+      if (item.stream === null && carrier !== null) this.#writer.frameOver(item.frame);
     }
-    const carrier = this.#carriers.get(carrierId);
     // The answer may come over another carrier, and is a sign of life of this one all the same.
     if (carrier !== null && items.length > 0) carrier.awaitedSinceMs = nowMs;
     if (carrier?.retired) this.#finishRetired(carrier);
