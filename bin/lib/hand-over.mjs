@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { isOwnNode } from './runtime.mjs';
 
 const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -25,7 +26,8 @@ export function hasNodeFlags() {
 export function handOver(file, args) {
   // Name look-ups of the system's resolver hold one thread each; the default of 4 lets a few slow ones stall all.
   const environment = { UV_THREADPOOL_SIZE: '32', ...process.env };
-  const flags = [...nodeFlags, ...process.execArgv];
+  // Flags of another Node may mean nothing to ours.
+  const flags = isOwnNode() ? [...nodeFlags, ...process.execArgv] : nodeFlags;
   if (process.platform !== 'win32' && typeof process.execve === 'function') {
     process.execve(file, [file, ...flags, ...args], environment);
   }
