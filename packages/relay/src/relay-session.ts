@@ -17,6 +17,9 @@ import {
   type SessionStream,
   splice,
 } from '@rozan/tunnel';
+import type { DatagramNat } from './datagrams/nat.ts';
+import { SessionFlows } from './datagrams/session-flows.ts';
+import type { DatagramCounters } from './datagrams/tally.ts';
 import type { Egress } from './egress/dial.ts';
 import { EgressError } from './egress/egress-error.ts';
 import type { EvictionCause, MemoryBudget, SessionAccount } from './limits/memory-budget.ts';
@@ -26,13 +29,14 @@ import type { SessionPermit } from './limits/source-limits.ts';
 export interface RelaySessionContext {
   readonly env: Env;
   readonly egress: Egress;
+  readonly nat: DatagramNat;
   readonly budget: MemoryBudget;
   readonly streamsPerSession: number;
   readonly counters: SessionCounters;
 }
 
 /** Counts what happens in sessions; see metrics/. */
-export interface SessionCounters {
+export interface SessionCounters extends DatagramCounters {
   streamOpened(): void;
   streamClosed(): void;
   dialled(outcome: 'connected' | ResetCode): void;
@@ -56,6 +60,7 @@ export class RelaySession {
   readonly #table: LookupTable;
   readonly #lookupKey: Buffer;
   readonly #account: SessionAccount;
+  readonly #flows: SessionFlows;
   readonly #onOver: (session: RelaySession) => void;
   #accepted = 0;
   #detached = false;
@@ -81,12 +86,19 @@ export class RelaySession {
       prefix: source.isLocal ? null : source.key,
       evict: (cause) => this.#evict(cause),
     });
+    this.#flows = new SessionFlows(context.nat, {
+      permit: options.permit,
+      send: (flowId, from, bytes) => this.session.datagrams.send(flowId, from, bytes),
+    });
     this.session = new Session(context.env, {
       role: 'relay',
+      datagramDrops: context.nat.tally.sessionDrops,
       maxStreams: context.streamsPerSession,
       mayHoldMore: () => this.#account.hasRoom(),
       events: {
         onStream: (stream, target) => this.#onStream(stream, target),
+        onDatagram: (flowId, target, bytes) => this.#flows.onDatagram(flowId, target, bytes),
+        onFlowClosed: (flowId) => this.#flows.onFlowClosed(flowId),
         onCarrierLive: () => this.#onLive(),
         onCarrierLost: (carrier, cause) => this.#onCarrierLost(carrier, cause),
         onHeldBytes: (bytes) => this.#charge(bytes),
@@ -152,6 +164,7 @@ export class RelaySession {
 
   #onClosed(): void {
     for (const { id } of idsHeld(this.#lookupKey, this.#accepted)) this.#table.delete(id.toString('latin1'));
+    this.#flows.closeAll();
     this.#account.close();
     this.permit.close();
     this.#onOver(this);

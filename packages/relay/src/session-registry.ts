@@ -1,4 +1,5 @@
 import type { ResetCode } from '@rozan/protocol';
+import { DatagramNat } from './datagrams/nat.ts';
 import type { SessionPermit } from './limits/source-limits.ts';
 import { RelaySession, type RelaySessionContext } from './relay-session.ts';
 
@@ -9,8 +10,8 @@ export class SessionRegistry {
   readonly #sessions = new Set<RelaySession>();
   #draining = false;
 
-  constructor(context: RelaySessionContext) {
-    this.#context = context;
+  constructor(context: Omit<RelaySessionContext, 'nat'>) {
+    this.#context = { ...context, nat: new DatagramNat(context.env, context) };
   }
 
   get size(): number {

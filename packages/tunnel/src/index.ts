@@ -31,6 +31,7 @@ export {
   type ClientSessionOptions,
   type DialCarrier,
 } from './session/client-session.ts';
+export type { DatagramDrops } from './session/datagram-queue.ts';
 export type { DatagramEvents, DatagramListener, SessionFlow } from './session/datagrams.ts';
 export { RelayClock } from './session/relay-clock.ts';
 export { NO_ROTATION, type RotationPolicy } from './session/rotation.ts';

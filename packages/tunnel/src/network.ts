@@ -326,7 +326,7 @@ async function bindDatagrams(address: SocketAddress, onDatagram: OnDatagram): Pr
   if (version === 0) throw new TunnelError('failed', 'not a literal IP address');
   const socket = createSocket({
     type: version === 4 ? 'udp4' : 'udp6',
-    ipv6Only: true,
+    ipv6Only: version === 6,
     // Addresses are literals: Node would ask the resolver's machinery all the same.
     lookup: (literal: string, _family: unknown, done: (error: null, address: string, family: number) => void) =>
       done(null, literal, version),

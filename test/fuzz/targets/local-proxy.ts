@@ -1,6 +1,7 @@
 import { parseAbsoluteForm, parseAuthority } from '../../../packages/client/src/local-proxy/http-target.ts';
 import { Socks5Machine, type SocksEvent } from '../../../packages/client/src/local-proxy/socks5-machine.ts';
 import { parseTarget } from '../../../packages/client/src/local-proxy/target-host.ts';
+import { readUdpHeader } from '../../../packages/client/src/local-proxy/udp-header.ts';
 import { encodeTarget, formatHostPort, type Target } from '../../../packages/protocol/src/target.ts';
 import { type FuzzTarget, holds } from '../target.ts';
 
@@ -24,6 +25,7 @@ function converse(input: Buffer, pieceBytes: number): string[] {
 function describe(event: SocksEvent): string {
   if (event.type === 'reply') return `reply ${event.bytes.toString('hex')}`;
   if (event.type === 'refused') return `refused ${event.reason}`;
+  if (event.type === 'associate') return 'associate';
   encodeTarget(event.target);
   return `connect ${event.version} ${formatHostPort(event.target)}`;
 }
@@ -35,6 +37,17 @@ function readSocks(input: Buffer): string {
     .map((line) => line.split(' ', 2).join(' '))
     .join(', ')
     .replace(/rest .*/, 'rest');
+}
+
+function readUdp(input: Buffer): string {
+  const head = readUdpHeader(input);
+  if (typeof head === 'string') return head;
+  checkTarget(head.target);
+  holds(head.headerBytes <= input.length, 'a header longer than its datagram');
+  for (let length = 0; length < head.headerBytes; length++) {
+    holds(readUdpHeader(input.subarray(0, length)) === 'malformed', 'a header was read that is not all there');
+  }
+  return `taken ${input[3]} ${input.length > head.headerBytes}`;
 }
 
 /** A target in our one notation, which it must keep. */
@@ -80,6 +93,18 @@ export const LOCAL_PROXY_TARGETS: readonly FuzzTarget[] = [
     ],
     maxBytes: 1200,
     dictionary: text('localhost', '127.1', 'xn--', '\u00e9', '%2e', '[::1]'),
+    allowedErrors: [],
+  },
+  {
+    name: 'udp-header',
+    run: readUdp,
+    seeds: [
+      hex('00000001c00002010035616263'),
+      hex('000000042001067c027c000000000000000000070035'),
+      Buffer.concat([hex('0000000307'), Buffer.from('a.b.com'), hex('0035ff')]),
+      hex('00000101c00002010035'),
+    ],
+    maxBytes: 600,
     allowedErrors: [],
   },
   {

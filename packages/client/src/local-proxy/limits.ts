@@ -24,3 +24,6 @@ export const MAX_IDLE_UPSTREAMS = 6;
 
 /** How long a last answer may take to reach the application before the connection is cut. Milliseconds. */
 export const CLOSE_LINGER_MS = 2_000;
+
+/** UDP associations at a time; each has a socket here and one or two at the relay, whose own cap for a session is the same. */
+export const MAX_ASSOCIATIONS = 256;

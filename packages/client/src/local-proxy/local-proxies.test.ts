@@ -63,7 +63,7 @@ test('local proxies: beyond the cap connections are reset, which is reported onc
     assert.equal(end, 'ECONNRESET');
   }
   assert.equal(world.events.filter(({ event }) => event === 'proxy.full').length, 1);
-  assert.deepEqual(world.proxies.counts(), { open: 2, accepted: 2, refused: 2, failedStreams: 0 });
+  assert.deepEqual(world.proxies.counts(), { open: 2, accepted: 2, refused: 2, failedStreams: 0, associations: 0 });
 });
 
 test('local proxies: disposing resets what is open and frees the ports', async () => {

@@ -30,6 +30,8 @@ export interface LocalProxyCounts {
   readonly refused: number;
   /** Streams that could not be opened or broke off. */
   readonly failedStreams: number;
+  /** UDP associations right now. */
+  readonly associations: number;
 }
 
 /** The running local proxies. Disposing stops listening and resets every connection that is left. */
@@ -120,7 +122,8 @@ export async function createLocalProxies(env: Env, options: LocalProxyOptions): 
     env.log({ event: 'stream.failed', proxy, code, answered });
   };
   const { opener, strictReplies = false } = options;
-  const context: ProxyContext = { env, opener, strictReplies, ownAddresses, noteFailure };
+  const associations = { open: 0 };
+  const context: ProxyContext = { env, opener, strictReplies, ownAddresses, associations, noteFailure };
   await using stack = new AsyncDisposableStack();
   stack.defer(() => registry.clear());
   const httpProxy = stack.use(createHttpProxy(context));
@@ -140,7 +143,13 @@ export async function createLocalProxies(env: Env, options: LocalProxyOptions): 
   return {
     socks,
     http,
-    counts: () => ({ open: registry.open, accepted: registry.accepted, refused: registry.refused, failedStreams }),
+    counts: () => ({
+      open: registry.open,
+      accepted: registry.accepted,
+      refused: registry.refused,
+      failedStreams,
+      associations: associations.open,
+    }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

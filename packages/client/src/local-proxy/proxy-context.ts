@@ -9,6 +9,7 @@ import {
   type TunnelStream,
 } from '@rozan/tunnel';
 import { isOwnAddress } from './target-host.ts';
+import type { AssociationCount } from './udp-association.ts';
 
 /** Which of the two doors. */
 export type ProxyKind = 'socks' | 'http';
@@ -21,6 +22,8 @@ export interface ProxyContext {
   readonly strictReplies: boolean;
   /** Where the proxies themselves listen: nobody is led back to them. */
   readonly ownAddresses: readonly Target[];
+  /** UDP associations that are open. */
+  readonly associations: AssociationCount;
   /** Counts and reports a stream that failed. `answered`: the application had been promised success, and so saw a reset. */
   readonly noteFailure: (kind: ProxyKind, code: ResetCode, answered: boolean) => void;
 }

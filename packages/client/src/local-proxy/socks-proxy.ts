@@ -3,16 +3,20 @@ import { closeConn, joinConn, resetConn } from './conn-ends.ts';
 import { SOCKS_HANDSHAKE_MS } from './limits.ts';
 import { openStreamFor, type ProxyContext, resetCodeOfError } from './proxy-context.ts';
 import { Socks5Machine, type SocksVersion, socksReply, socksReplyFor } from './socks5-machine.ts';
+import { serveAssociation } from './udp-association.ts';
 
-interface SocksRequest {
-  readonly version: SocksVersion;
-  readonly target: Target;
-}
+type SocksRequest =
+  | { readonly type: 'connect'; readonly version: SocksVersion; readonly target: Target }
+  | { readonly type: 'associate' };
 
 /** Serves one application that speaks SOCKS. `conn` must have an error listener; the promise never rejects. */
 export async function serveSocks(context: ProxyContext, conn: Conn): Promise<void> {
   const request = await readRequest(context, conn);
   if (!request) return;
+  if (request.type === 'associate') {
+    await serveAssociation(context, conn);
+    return;
+  }
   const { target, version } = request;
   try {
     const stream = await openStreamFor(context, conn, { target, untilOpened: context.strictReplies });
@@ -46,10 +50,10 @@ function readRequest(context: ProxyContext, conn: Conn): Promise<SocksRequest | 
       for (const event of machine.receive(bytes)) {
         if (event.type === 'reply') conn.write(event.bytes);
         if (event.type === 'refused') refuse(event.reason, event.bytes);
-        if (event.type !== 'connect') continue;
+        if (event.type !== 'connect' && event.type !== 'associate') continue;
         settle(event);
         conn.pause();
-        if (event.rest.length > 0) conn.unshift(event.rest);
+        if (event.type === 'connect' && event.rest.length > 0) conn.unshift(event.rest);
       }
     };
     const onEnd = () => refuse('ended-early', Buffer.alloc(0));

@@ -50,10 +50,21 @@ test('SOCKS: what comes behind the request is handed on', () => {
   assert.deepEqual(last.rest, early);
 });
 
+test('SOCKS: UDP ASSOCIATE, whatever address the application says that it will send from', () => {
+  for (const address of ['01000000000000', '017f0000011f90', '04000000000000000000000000000000010000', '030161270f']) {
+    const hex = `050100050300${address}`;
+    assert.deepEqual(feed(hex).at(-1), { type: 'associate' });
+    assert.deepEqual(feedByteByByte(Buffer.from(hex, 'hex')), feed(hex));
+  }
+  assert.equal(
+    socksReply(5, 'succeeded', { host: '::1', port: 258 }).toString('hex'),
+    `05000004${'00'.repeat(15)}010102`,
+  );
+});
+
 /** Handshakes that are refused: bytes, why, and the last answer. */
 const REFUSED: readonly (readonly [name: string, hex: string, reason: string, answer: string])[] = [
   ['BIND', '05010005020001010203040050', 'command-not-supported', '05070001000000000000'],
-  ['UDP ASSOCIATE', '05010005030001000000000000', 'command-not-supported', '05070001000000000000'],
   ['an unknown address type', '050100050100020102030405', 'address-type-not-supported', '05080001000000000000'],
   ['port 0', '050100050100017f0000010000', 'bad-target', '05010001000000000000'],
   ['an empty name', '05010005010003000050', 'bad-target', '05010001000000000000'],

@@ -6,8 +6,8 @@
 //   request    05 ‖ command ‖ 00 ‖ address ‖ port u16
 //   address    01 ‖ 4 bytes   or   03 ‖ n ‖ name of n bytes   or   04 ‖ 16 bytes
 //   SOCKS4     04 ‖ command ‖ port u16 ‖ 4 bytes ‖ user id ‖ 00 [‖ name ‖ 00, where the 4 bytes are 0.0.0.x, x ≠ 0]
-import { formatIpAddress, type ResetCode } from '@rozan/protocol';
-import type { Target } from '@rozan/tunnel';
+import { formatIpAddress, parseIpAddress, type ResetCode } from '@rozan/protocol';
+import type { SocketAddress, Target } from '@rozan/tunnel';
 import { MAX_SOCKS4_TEXT_BYTES } from './limits.ts';
 import { parseTarget } from './target-host.ts';
 
@@ -15,6 +15,7 @@ const METHOD_NONE = 0x00;
 const METHOD_PASSWORD = 0x02;
 const METHOD_NOT_ACCEPTABLE = 0xff;
 const COMMAND_CONNECT = 1;
+const COMMAND_UDP_ASSOCIATE = 3;
 const ADDRESS_IPV4 = 1;
 const ADDRESS_NAME = 3;
 const ADDRESS_IPV6 = 4;
@@ -38,6 +39,16 @@ export const SOCKS_REPLY = {
   'address-type-not-supported': 8,
 } as const;
 
+const NO_ADDRESS = Buffer.from([ADDRESS_IPV4, 0, 0, 0, 0, 0, 0]);
+
+/** Address and port as SOCKS5 writes them (RFC 1928 §5). `host` must be a literal. */
+export function socksAddress({ host, port }: SocketAddress): Buffer {
+  const address = parseIpAddress(host);
+  if (address === undefined) return NO_ADDRESS;
+  const kind = address.length === 4 ? ADDRESS_IPV4 : ADDRESS_IPV6;
+  return Buffer.from([kind, ...address, port >> 8, port & 0xff]);
+}
+
 /** The name of a reply code. */
 export type SocksReply = keyof typeof SOCKS_REPLY;
 
@@ -59,16 +70,20 @@ export type SocksEvent =
   | { readonly type: 'reply'; readonly bytes: Buffer }
   /** The request is complete. `rest` is what the application has already sent to the target. Answer with `socksReply`. */
   | { readonly type: 'connect'; readonly version: SocksVersion; readonly target: Target; readonly rest: Buffer }
+  /** A complete request for a UDP association. Answer with `socksReply`. */
+  | { readonly type: 'associate' }
   /** Send these bytes (there may be none) and close. */
   | { readonly type: 'refused'; readonly reason: SocksRefusal; readonly bytes: Buffer };
 
 /**
- * The bytes of the last answer to a request. The bound address is always 0.0.0.0:0: the real one is the relay's, which is nobody's business.
+ * The bytes of the last answer to a request. The bound address is 0.0.0.0:0, since the real one is the relay's, which is nobody's business,
+ * but for an association, where it says where to send datagrams.
  */
-export function socksReply(version: SocksVersion, reply: SocksReply): Buffer {
+export function socksReply(version: SocksVersion, reply: SocksReply, bound?: SocketAddress): Buffer {
   if (version === 4)
     return Buffer.from([0, reply === 'succeeded' ? SOCKS4_GRANTED : SOCKS4_REJECTED, 0, 0, 0, 0, 0, 0]);
-  return Buffer.from([5, SOCKS_REPLY[reply], 0, ADDRESS_IPV4, 0, 0, 0, 0, 0, 0]);
+  const address = bound === undefined ? NO_ADDRESS : socksAddress(bound);
+  return Buffer.concat([Buffer.from([5, SOCKS_REPLY[reply], 0]), address]);
 }
 
 const REPLIES: Readonly<Partial<Record<ResetCode, SocksReply>>> = {
@@ -132,21 +147,40 @@ function readLogin(bytes: Buffer): Step | undefined {
   return { taken, event: { type: 'reply', bytes: Buffer.from([1, 0]) }, next: 'request' };
 }
 
+/** Address and port as SOCKS5 writes them, at the start of `bytes`. */
+interface AddressField {
+  readonly host: string;
+  readonly port: number;
+  /** How many bytes it takes. */
+  readonly taken: number;
+}
+
+/** Reads address and port (RFC 1928 §5); nothing while bytes are missing, 'unknown-type' for a type that there is not. */
+export function readSocksAddress(bytes: Buffer): AddressField | 'unknown-type' | undefined {
+  const [kind, first] = bytes;
+  if (kind === undefined || first === undefined) return undefined;
+  const start = kind === ADDRESS_NAME ? 2 : 1;
+  const hostBytes = kind === ADDRESS_NAME ? first : ADDRESS_BYTES.get(kind);
+  if (hostBytes === undefined) return 'unknown-type';
+  const taken = start + hostBytes + 2;
+  if (bytes.length < taken) return undefined;
+  const address = bytes.subarray(start, taken - 2);
+  const host = kind === ADDRESS_NAME ? address.toString('utf8') : formatIpAddress(address);
+  return { host, port: bytes.readUInt16BE(taken - 2), taken };
+}
+
 function readRequest(bytes: Buffer): Step | undefined {
   if (bytes[0] !== 5) return refusal('malformed', socksReply(5, 'general-failure'));
-  if (bytes.length < 5) return undefined;
-  const [, command, , kind, first = 0] = bytes;
-  const hostStart = kind === ADDRESS_NAME ? 5 : 4;
-  const hostBytes = kind === ADDRESS_NAME ? first : ADDRESS_BYTES.get(kind);
-  if (hostBytes === undefined) {
+  const address = readSocksAddress(bytes.subarray(3));
+  if (address === undefined) return undefined;
+  if (address === 'unknown-type') {
     return refusal('address-type-not-supported', socksReply(5, 'address-type-not-supported'));
   }
-  const taken = hostStart + hostBytes + 2;
-  if (bytes.length < taken) return undefined;
-  if (command !== COMMAND_CONNECT) return refusal('command-not-supported', socksReply(5, 'command-not-supported'));
-  const address = bytes.subarray(hostStart, taken - 2);
-  const host = kind === ADDRESS_NAME ? address.toString('utf8') : formatIpAddress(address);
-  return connectTo(parseTarget(host, bytes.readUInt16BE(taken - 2)), { version: 5, taken });
+  const taken = 3 + address.taken;
+  // From where the application will send its datagrams is seen when it does (§7 lets it say 0, and many programs say what is not so).
+  if (bytes[1] === COMMAND_UDP_ASSOCIATE) return { taken, event: { type: 'associate' }, next: 'done' };
+  if (bytes[1] !== COMMAND_CONNECT) return refusal('command-not-supported', socksReply(5, 'command-not-supported'));
+  return connectTo(parseTarget(address.host, address.port), { version: 5, taken });
 }
 
 /** Reads text up to a zero byte: its end (the zero's offset), nothing while it is missing, or 'too-long'. */
@@ -181,7 +215,7 @@ function connectTo(target: Target | undefined, request: { version: SocksVersion;
 const READERS = { greeting: readGreeting, login: readLogin, request: readRequest } as const;
 
 /**
- * Reads one SOCKS handshake from bytes as they come. It never throws; after `connect` or `refused` it ignores what it is fed.
+ * Reads one SOCKS handshake from bytes as they come. It never throws; after `connect`, `associate` or `refused` it ignores what it is fed.
  * It holds on to less than 600 bytes that it has not yet understood, and to no more than one call brings beyond them.
  */
 export class Socks5Machine {

@@ -1,4 +1,5 @@
-import type { Conn, Env, Target } from '@rozan/tunnel';
+import { formatIpAddress, parseIpAddress } from '@rozan/protocol';
+import { type Conn, type Env, ipVersion, type Target } from '@rozan/tunnel';
 import { EGRESS_BOUNDS } from '../limits/constants.ts';
 import { EgressError } from './egress-error.ts';
 import { type GuardRules, isAllowed } from './guard.ts';
@@ -13,6 +14,11 @@ export interface Egress {
    * `name-not-found`, `forbidden`, `busy`), or with the signal's reason.
    */
   connect(target: Target, options?: { readonly signal?: AbortSignal | undefined }): Promise<Conn>;
+  /**
+   * The literal address, in its one notation, that datagrams for `target` go to. IPv4 comes first, since without a connection nothing would
+   * tell that the other does not work. Rejects with an `EgressError` as `connect` does.
+   */
+  locate(target: Target): Promise<string>;
 }
 
 /** What of the environment is needed to connect. */
@@ -71,11 +77,24 @@ class GuardedEgress implements Egress {
     }
   }
 
-  async #connect(target: Target, signal: AbortSignal): Promise<Conn> {
+  async locate(target: Target): Promise<string> {
+    const allowed = await this.#findAllowed(target);
+    const literal = allowed.find((each) => ipVersion(each) === 4) ?? allowed[0];
+    const address = literal === undefined ? undefined : parseIpAddress(literal);
+    if (address === undefined) throw new EgressError('forbidden');
+    return formatIpAddress(address);
+  }
+
+  async #findAllowed(target: Target): Promise<readonly string[]> {
     const { resolver, rules } = this.#options;
-    const found = await untilAborted(findAddresses(target.host, resolver), signal);
+    const found = await findAddresses(target.host, resolver);
     const allowed = found.filter((literal) => isAllowed(literal, target.port, rules));
     if (allowed.length === 0) throw new EgressError('forbidden');
+    return allowed;
+  }
+
+  async #connect(target: Target, signal: AbortSignal): Promise<Conn> {
+    const allowed = await untilAborted(this.#findAllowed(target), signal);
     const literals = interleaveFamilies(allowed).slice(0, EGRESS_BOUNDS.addressesPerName);
     return raceConnect(this.#env.clock, literals, {
       attempt: (literal, losers) => this.#dial(literal, target.port, losers),

@@ -43,6 +43,14 @@ export const SOURCE_BOUNDS = {
   /** Dials that one prefix may start per second in the long run, and at once. */
   dialRatePerSecond: 1_000,
   dialBurst: 5_000,
+  flowsPerSession: 256,
+  flowsPerPrefix: 4_096,
+  flowsPerChannel: 12_288,
+  /** New addresses that the flows of one session, or prefix, may speak to per second in the long run, and at once. */
+  remoteRatePerSession: 32,
+  remoteBurstPerSession: 1_024,
+  remoteRatePerPrefix: 320,
+  remoteBurstPerPrefix: 8_192,
   /** Prefixes remembered while they hold nothing, for their dial rate and scan brake. */
   idlePrefixes: 8_192,
 } as const;
@@ -60,6 +68,27 @@ export const SCAN_BOUNDS = {
   longestDelayMs: 8 * SECOND,
   /** Dials at one time of a session that is braked. */
   dialsWhileBraked: 4,
+} as const;
+
+/** Datagram flows and their sockets. */
+export const DATAGRAM_BOUNDS = {
+  /** A flow on which nothing passes is closed after this time; RFC 4787 §4.3 asks for two minutes where ports are not scarce. */
+  idleMs: 60 * SECOND,
+  /** A flow that has only asked name servers: RFC 4787 §4.3 allows less for well-known ports. */
+  dnsIdleMs: 15 * SECOND,
+  sweepMs: SECOND,
+  /** Sockets of all flows together; a flow has one for each IP version that it uses. */
+  sockets: 16_384,
+  /** Addresses from which a flow takes answers; the least recently used is forgotten. */
+  remotesPerFlow: 1_024,
+  /** What waits for one look-up. */
+  waiting: { datagrams: 16, bytes: 64 * KIB },
+  /** How long a target that was refused stays so without a further look. */
+  refusedMs: 5 * SECOND,
+  /** What a flow may send to an address that has never answered: nobody can be flooded who does not want to listen. */
+  unansweredBytes: 256 * KIB,
+  /** Flows of a session whose end is remembered, so that a datagram which comes late does not open them again. */
+  closedFlows: 64,
 } as const;
 
 /** Looking up names and connecting to destinations. */

@@ -27,7 +27,11 @@ export interface SessionPermit {
   openStream(): Release | null;
   /** Counts a dial; null at a cap or above the rate. */
   startDial(target: Target): DialPermit | null;
-  /** Ends the session's share. What its streams and dials hold is given back by themselves. */
+  /** Counts a datagram flow; null at a cap. */
+  openFlow(): Release | null;
+  /** Whether a flow may send to one more address now. */
+  mayReachOut(): boolean;
+  /** Ends the session's share. What its streams, flows and dials hold is given back by themselves. */
   close(): void;
 }
 
@@ -35,8 +39,10 @@ export interface SessionPermit {
 interface PrefixState {
   sessions: number;
   streams: number;
+  flows: number;
   dials: number;
   readonly dialRate: TokenBucket;
+  readonly remoteRate: TokenBucket;
   readonly brake: ScanBrake;
 }
 
@@ -48,6 +54,12 @@ function once(action: () => void): Release {
     isDone = true;
     action();
   };
+}
+
+function countDown(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 1) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
 }
 
 /**
@@ -62,6 +74,7 @@ export class SourceLimits {
   /** Prefixes that hold nothing, the longest unused first. */
   readonly #idle = new Set<string>();
   readonly #sessionsByChannel = new Map<string, number>();
+  readonly #flowsByChannel = new Map<string, number>();
   #sessions = 0;
 
   constructor(clock: Clock, random: Random, bounds: Partial<SourceBounds> = {}) {
@@ -97,9 +110,7 @@ export class SourceLimits {
     prefix.sessions += 1;
     const close = once(() => {
       this.#sessions -= 1;
-      const left = (this.#sessionsByChannel.get(channel) ?? 1) - 1;
-      if (left > 0) this.#sessionsByChannel.set(channel, left);
-      else this.#sessionsByChannel.delete(channel);
+      countDown(this.#sessionsByChannel, channel);
       prefix.sessions -= 1;
       this.#noteUse(source.key, prefix);
     });
@@ -147,7 +158,35 @@ export class SourceLimits {
       };
       return { delayMs: Math.max(sessionDelayMs, prefixDelayMs), finish };
     };
-    return { source, channel, openStream, startDial, close };
+    return { source, channel, openStream, startDial, ...this.#flowPermitFor(given), close };
+  }
+
+  #flowPermitFor(given: { source: Source; channel: string; prefix: PrefixState }) {
+    const { source, channel, prefix } = given;
+    const { remoteRatePerSession: perSecond, remoteBurstPerSession: burst } = this.#bounds;
+    const rate = new TokenBucket({ perSecond, burst }, this.#clock.monotonicMs());
+    let mine = 0;
+    const openFlow = (): Release | null => {
+      const { flowsPerSession, flowsPerPrefix, flowsPerChannel } = this.#bounds;
+      const inChannel = this.#flowsByChannel.get(channel) ?? 0;
+      if (mine >= flowsPerSession || inChannel >= flowsPerChannel) return null;
+      if (!source.isLocal && prefix.flows >= flowsPerPrefix) return null;
+      mine += 1;
+      prefix.flows += 1;
+      this.#flowsByChannel.set(channel, inChannel + 1);
+      this.#noteUse(source.key, prefix);
+      return once(() => {
+        mine -= 1;
+        prefix.flows -= 1;
+        countDown(this.#flowsByChannel, channel);
+        this.#noteUse(source.key, prefix);
+      });
+    };
+    const mayReachOut = (): boolean => {
+      const nowMs = this.#clock.monotonicMs();
+      return rate.take(nowMs) && (source.isLocal || prefix.remoteRate.take(nowMs));
+    };
+    return { openFlow, mayReachOut };
   }
 
   #mayDial(source: Source, prefix: PrefixState): boolean {
@@ -165,12 +204,14 @@ export class SourceLimits {
     const known = this.#prefixes.get(key);
     if (known !== undefined) return known;
     const nowMs = this.#clock.monotonicMs();
-    const { dialRatePerSecond: perSecond, dialBurst: burst } = this.#bounds;
+    const { dialRatePerSecond: perSecond, dialBurst: burst, remoteRatePerPrefix, remoteBurstPerPrefix } = this.#bounds;
     const state = {
       sessions: 0,
       streams: 0,
+      flows: 0,
       dials: 0,
       dialRate: new TokenBucket({ perSecond, burst }, nowMs),
+      remoteRate: new TokenBucket({ perSecond: remoteRatePerPrefix, burst: remoteBurstPerPrefix }, nowMs),
       brake: new ScanBrake(SCAN_BOUNDS.failuresPerPrefix, nowMs),
     };
     this.#prefixes.set(key, state);
@@ -180,7 +221,7 @@ export class SourceLimits {
   /** Keeps the list of prefixes that hold nothing, and that list's cap. */
   #noteUse(key: string, prefix: PrefixState): void {
     this.#idle.delete(key);
-    if (prefix.sessions + prefix.streams + prefix.dials > 0) return;
+    if (prefix.sessions + prefix.streams + prefix.flows + prefix.dials > 0) return;
     this.#idle.add(key);
     if (this.#idle.size <= this.#bounds.idlePrefixes) return;
     const [oldest] = this.#idle;

@@ -44,6 +44,12 @@ test('counters and the numbers of the moment are shown', async () => {
   metrics.dialled('connected');
   metrics.dialled('forbidden');
   metrics.moved({ up: 10, down: 20 });
+  metrics.flowOpened();
+  metrics.flowOpened();
+  metrics.flowClosed();
+  metrics.datagramsMoved('up', { datagrams: 3, bytes: 300 });
+  metrics.datagramsMoved('down', { datagrams: 2, bytes: 90 });
+  metrics.datagramsDropped('forbidden', 4);
   metrics.carrierAttached();
   metrics.carrierAttached();
   metrics.carrierLost('reset');
@@ -57,6 +63,11 @@ test('counters and the numbers of the moment are shown', async () => {
     'rozan_relay_dials_total{outcome="forbidden"} 1',
     'rozan_relay_stream_bytes_total{direction="up"} 10',
     'rozan_relay_stream_bytes_total{direction="down"} 20',
+    'rozan_relay_flows 1',
+    'rozan_relay_flows_opened_total 2',
+    'rozan_relay_datagrams_total{direction="up"} 3',
+    'rozan_relay_datagram_bytes_total{direction="down"} 90',
+    'rozan_relay_datagrams_dropped_total{reason="forbidden"} 4',
     'rozan_relay_carriers 0',
     'rozan_relay_carriers_lost_total{cause="reset"} 1',
     'rozan_relay_carriers_lost_total{cause="other"} 1',

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { HandshakeOutcome } from '../accept/acceptor.ts';
+import type { DropReason } from '../datagrams/tally.ts';
 import type { RelayCounters, RelayStatus } from '../relay.ts';
 
 /** Label values come from these lists, so that no peer can add a time series. */
@@ -29,9 +30,14 @@ export class RelayMetrics implements RelayCounters {
   readonly #dials: Counter<'outcome'>;
   readonly #bytes: Counter<'direction'>;
   readonly #streams: Counter;
+  readonly #flowsOpened: Counter;
+  readonly #datagrams: Counter<'direction'>;
+  readonly #datagramBytes: Counter<'direction'>;
+  readonly #datagramsDropped: Counter<'reason'>;
   readonly #carriersAttached: Counter;
   readonly #carriersLost: Counter<'cause'>;
   #carriers = 0;
+  #flows = 0;
   #status: () => RelayStatus = () => IDLE;
 
   constructor() {
@@ -45,6 +51,14 @@ export class RelayMetrics implements RelayCounters {
       ['direction'],
     );
     this.#streams = this.#counter('rozan_relay_streams_opened_total', 'Streams opened', []);
+    this.#flowsOpened = this.#counter('rozan_relay_flows_opened_total', 'Datagram flows opened', []);
+    this.#datagrams = this.#counter('rozan_relay_datagrams_total', 'Datagrams sent and received for clients', [
+      'direction',
+    ]);
+    this.#datagramBytes = this.#counter('rozan_relay_datagram_bytes_total', 'Bytes of these datagrams', ['direction']);
+    this.#datagramsDropped = this.#counter('rozan_relay_datagrams_dropped_total', 'Datagrams dropped, by reason', [
+      'reason',
+    ]);
     this.#carriersAttached = this.#counter('rozan_relay_carriers_attached_total', 'Carriers attached', []);
     this.#carriersLost = this.#counter('rozan_relay_carriers_lost_total', 'Carriers lost, by cause', ['cause']);
     this.#gauge('rozan_relay_carriers', 'Carriers attached now', () => this.#carriers);
@@ -54,6 +68,7 @@ export class RelayMetrics implements RelayCounters {
     });
     this.#gauge('rozan_relay_sessions_detached', 'Sessions without a carrier', () => this.#status().detachedSessions);
     this.#gauge('rozan_relay_streams', 'Streams open now', () => this.#status().streams);
+    this.#gauge('rozan_relay_flows', 'Datagram flows open now', () => this.#flows);
     this.#gauge(
       'rozan_relay_strangers',
       'Connections that are no carriers, or not yet',
@@ -101,6 +116,24 @@ export class RelayMetrics implements RelayCounters {
   moved({ up, down }: { readonly up: number; readonly down: number }): void {
     this.#bytes.inc({ direction: 'up' }, up);
     this.#bytes.inc({ direction: 'down' }, down);
+  }
+
+  flowOpened(): void {
+    this.#flows += 1;
+    this.#flowsOpened.inc();
+  }
+
+  flowClosed(): void {
+    this.#flows -= 1;
+  }
+
+  datagramsMoved(direction: 'up' | 'down', sum: { readonly datagrams: number; readonly bytes: number }): void {
+    this.#datagrams.inc({ direction }, sum.datagrams);
+    this.#datagramBytes.inc({ direction }, sum.bytes);
+  }
+
+  datagramsDropped(reason: DropReason, datagrams: number): void {
+    this.#datagramsDropped.inc({ reason }, datagrams);
   }
 
   carrierAttached(): void {

@@ -36,14 +36,16 @@ function sizeOf({ target, bytes }: Datagram): number {
  * long is dropped, as UDP would.
  */
 export class DatagramQueue {
-  readonly drops: DatagramDrops = { full: 0, stale: 0 };
+  readonly drops: DatagramDrops;
   readonly #nowMs: () => number;
   /** Flows with datagrams, in the order of their turns. */
   readonly #flows = new Map<number, FlowQueue>();
   #bytes = 0;
   #creditBytes = 0;
 
-  constructor(nowMs: () => number) {
+  /** `drops`: where those are counted that were not sent. */
+  constructor(nowMs: () => number, drops: DatagramDrops = { full: 0, stale: 0 }) {
+    this.drops = drops;
     this.#nowMs = nowMs;
   }
 

@@ -16,6 +16,7 @@ export interface DatagramsOptions {
   readonly role: 'client' | 'relay';
   readonly events: DatagramEvents;
   readonly clock: Clock;
+  readonly datagramDrops?: DatagramDrops;
   /** There is something to send. */
   readonly schedule: () => void;
   readonly sendControl: (frame: ControlFrame) => void;
@@ -48,7 +49,7 @@ export class Datagrams {
 
   constructor(options: DatagramsOptions) {
     this.#options = options;
-    this.queue = new DatagramQueue(() => options.clock.monotonicMs());
+    this.queue = new DatagramQueue(() => options.clock.monotonicMs(), options.datagramDrops);
   }
 
   /** Flows that the client has open. */

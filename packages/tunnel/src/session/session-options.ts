@@ -1,5 +1,6 @@
 import type { ResetCode } from '@rozan/protocol';
 import type { Carrier, CarrierLossCause } from './carrier.ts';
+import type { DatagramDrops } from './datagram-queue.ts';
 import type { DatagramEvents } from './datagrams.ts';
 import type { SessionStream } from './session-stream.ts';
 
@@ -25,6 +26,8 @@ export interface SessionOptions {
   readonly role: 'client' | 'relay';
   readonly events: SessionEvents;
   readonly maxStreams?: number;
+  /** Where the datagrams that were not sent are counted; without it, in `datagrams.drops`. */
+  readonly datagramDrops?: DatagramDrops;
   /** Whether the session may take more bytes from applications; when that turns to yes again, `wake` has to be called. */
   readonly mayHoldMore?: () => boolean;
 }

@@ -21,6 +21,9 @@ export interface SessionPair {
   /** Streams as they opened at the relay, with their targets. */
   readonly accepted: { stream: SessionStream; target: Buffer }[];
   readonly lost: { side: 'client' | 'relay'; id: number; cause: CarrierLossCause }[];
+  /** Datagrams as they came to the relay, copied, and the flows that the client has closed. */
+  readonly datagrams: { flowId: number; target: Buffer; bytes: Buffer }[];
+  readonly closedFlows: number[];
   /** Adds a carrier; resolves with the client's end. */
   attach(): Promise<Carrier>;
 }
@@ -29,13 +32,17 @@ function keys(seed: number): RecordKeys {
   return { aeadKey: Buffer.alloc(32, seed), lengthKey: Buffer.alloc(32, seed + 1) };
 }
 
-/** Makes a pair. `latencyMs` is the one-way delay of the network. */
-export async function createSessionPair(options: { latencyMs?: number } = {}): Promise<SessionPair> {
+/** Makes a pair. `latencyMs` is the one-way delay of the network, `bytesPerMs` its rate. */
+export async function createSessionPair(
+  options: { readonly latencyMs?: number; readonly bytesPerMs?: number } = {},
+): Promise<SessionPair> {
   const clock = new ManualClock();
-  const network = new MemoryNetwork({ clock, latencyMs: options.latencyMs ?? 0 });
+  const network = new MemoryNetwork({ clock, latencyMs: options.latencyMs ?? 0, bytesPerMs: options.bytesPerMs });
   const env: Env = { network, clock, random: new SeededRandom(1), log: () => {} };
   const accepted: SessionPair['accepted'] = [];
   const lost: SessionPair['lost'] = [];
+  const datagrams: SessionPair['datagrams'] = [];
+  const closedFlows: number[] = [];
   const client = new Session(env, {
     role: 'client',
     events: { onCarrierLost: (carrier, cause) => lost.push({ side: 'client', id: carrier.id, cause }) },
@@ -44,6 +51,9 @@ export async function createSessionPair(options: { latencyMs?: number } = {}): P
     role: 'relay',
     events: {
       onStream: (stream, target) => accepted.push({ stream, target }),
+      onDatagram: (flowId, target, bytes) =>
+        datagrams.push({ flowId, target: Buffer.from(target), bytes: Buffer.from(bytes) }),
+      onFlowClosed: (flowId) => closedFlows.push(flowId),
       onCarrierLost: (carrier, cause) => lost.push({ side: 'relay', id: carrier.id, cause }),
     },
   });
@@ -69,5 +79,5 @@ export async function createSessionPair(options: { latencyMs?: number } = {}): P
     const conn = await dialled;
     return client.addCarrier(link(conn, id, [10, 20]), { confirmed: true, leftover: EMPTY });
   };
-  return { clock, network, client, relay, accepted, lost, attach };
+  return { clock, network, client, relay, accepted, lost, datagrams, closedFlows, attach };
 }
