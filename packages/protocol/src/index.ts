@@ -7,6 +7,7 @@ export {
   LOOKUP_ID_BYTES,
 } from './attach.ts';
 export { decodeBase64url, encodeBase64url } from './base64url.ts';
+export { ByteQueue } from './byte-queue.ts';
 export { ByteReader, MAX_VARINT, varintLength, writeVarint } from './bytes.ts';
 export { CarrierLedger, type LedgerBounds } from './carrier-ledger.ts';
 export { ProtocolError, type ProtocolErrorCode } from './errors.ts';

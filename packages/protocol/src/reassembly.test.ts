@@ -149,6 +149,25 @@ describe('Reassembly', () => {
     assert.throws(() => reassembly.insert(2 * MAX_GAPS + 2, Buffer.of(0), false), violation);
   });
 
+  it('puts small runs behind a gap together', () => {
+    const reassembly = new Reassembly();
+    for (let offset = 1; offset < 100_000; offset += 1) reassembly.insert(offset, Buffer.of(offset & 0xff), false);
+    assert.ok(reassembly.heldRuns < 100);
+    const out = Buffer.concat(reassembly.insert(0, Buffer.of(0), false));
+    assert.equal(out.length, 100_000);
+    assert.ok(out.every((byte, offset) => byte === (offset & 0xff)));
+    assert.equal(reassembly.heldRuns, 0);
+  });
+
+  it('finds its way among many runs without looking at each', () => {
+    const reassembly = new Reassembly();
+    for (let run = 1; run < MAX_GAPS; run += 1) reassembly.insert(2 * run, Buffer.of(0), false);
+    const startMs = performance.now();
+    for (let count = 0; count < 200_000; count += 1) reassembly.insert(2, Buffer.of(0), false);
+    // Looking at each takes some 5 seconds.
+    assert.ok(performance.now() - startMs < 2000);
+  });
+
   it('only counts when nobody will read', () => {
     const reassembly = new Reassembly();
     reassembly.insert(5, Buffer.from('later'), false);

@@ -3,6 +3,14 @@ import { ProtocolError } from './errors.ts';
 /** The most separate runs of bytes that a stream holds while an earlier one is missing. */
 export const MAX_GAPS = 4096;
 
+/** Runs that follow each other are put together up to this size: what a run costs beside its bytes must not be more than they. */
+const JOINED_BYTES = 2048;
+
+interface Run {
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
 /**
  * The receiving half of a stream: puts pieces in order whatever order, overlap or repetition they arrive in. Pure. Bytes that it holds lie
  * below the flow-control limit that the caller checks, so memory is bounded by the window.
@@ -12,7 +20,7 @@ export class Reassembly {
   #highest = 0;
   #final: number | null = null;
   /** Runs beyond `#next`, by ascending offset, not overlapping. */
-  #held: { offset: number; bytes: Buffer }[] = [];
+  #held: Run[] = [];
   #isDiscarding = false;
 
   /** The offset up to which all bytes have come out of `insert`. */
@@ -33,6 +41,11 @@ export class Reassembly {
   /** Whether every byte up to the end has come out. */
   get complete(): boolean {
     return this.#final !== null && this.#next >= this.#final;
+  }
+
+  /** Runs that are held while an earlier one is missing. */
+  get heldRuns(): number {
+    return this.#held.length;
   }
 
   /** Takes note that the stream ends at `offset`. Throws `violation` when that contradicts what came before. */
@@ -81,9 +94,40 @@ export class Reassembly {
     if (count > 0) this.#held.splice(0, count);
   }
 
+  /** The index of the first run that begins behind `offset`. */
+  #indexBehind(offset: number): number {
+    let low = 0;
+    let high = this.#held.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#held[middle]?.offset ?? offset) > offset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** Puts a run in at `index`, or makes it part of the one before; returns the index behind it. */
+  #keep(index: number, run: Run): number {
+    const before = this.#held[index - 1];
+    const joinedBytes = run.bytes.length + (before?.bytes.length ?? 0);
+    if (
+      before === undefined ||
+      before.offset + joinedBytes !== run.offset + run.bytes.length ||
+      joinedBytes > JOINED_BYTES
+    ) {
+      this.#held.splice(index, 0, run);
+      return index + 1;
+    }
+    // Not from the pool, of which a few bytes would keep a large part.
+    const bytes = Buffer.allocUnsafeSlow(joinedBytes);
+    run.bytes.copy(bytes, before.bytes.copy(bytes));
+    this.#held[index - 1] = { offset: before.offset, bytes };
+    return index;
+  }
+
   /** Keeps a run for later; what is already held wins over its repetition. */
   #hold(offset: number, bytes: Buffer): void {
-    let index = this.#held.findLastIndex((run) => run.offset <= offset) + 1;
+    let index = this.#indexBehind(offset);
     const before = this.#held[index - 1];
     let from = offset;
     const after = offset + bytes.length;
@@ -92,8 +136,7 @@ export class Reassembly {
       const next = this.#held[index];
       const until = next === undefined ? after : Math.min(after, next.offset);
       if (until > from) {
-        this.#held.splice(index, 0, { offset: from, bytes: bytes.subarray(from - offset, until - offset) });
-        index += 1;
+        index = this.#keep(index, { offset: from, bytes: bytes.subarray(from - offset, until - offset) });
       }
       if (next === undefined) break;
       from = Math.max(from, next.offset + next.bytes.length);

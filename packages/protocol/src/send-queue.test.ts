@@ -172,11 +172,18 @@ describe('SendQueue', () => {
     assert.equal(queue.take(10, 10), null);
   });
 
-  it('stays quick with many small pieces', () => {
+  it('stays quick with many pieces', () => {
     const queue = new SendQueue(Number.MAX_SAFE_INTEGER);
-    for (let index = 0; index < 100_000; index += 1) queue.push(Buffer.of(index & 0xff));
+    const piece = Buffer.alloc(1024);
+    for (let index = 0; index < 100_000; index += 1) queue.push(piece);
     let taken = 0;
-    while (queue.take(1000, 1000) !== null) taken += 1;
+    while (queue.take(1024, 1024) !== null) taken += 1;
     assert.equal(taken, 100_000);
+  });
+
+  it('sends small pieces that had to wait together', () => {
+    const queue = new SendQueue(Number.MAX_SAFE_INTEGER);
+    for (let index = 0; index < 1000; index += 1) queue.push(Buffer.of(index & 0xff));
+    assert.equal(queue.take(1400, 1400)?.piece.bytes.length, 1000);
   });
 });

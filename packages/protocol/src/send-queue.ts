@@ -1,3 +1,5 @@
+import { ByteQueue } from './byte-queue.ts';
+
 /** A run of stream bytes on its way: sent in one frame, and kept until it is acknowledged. */
 export interface Piece {
   readonly offset: number;
@@ -10,9 +12,7 @@ export interface Piece {
  * peer's window reaches. Pure; whoever takes a piece keeps it until it is acknowledged or gives it back with `requeue`.
  */
 export class SendQueue {
-  #fresh: Buffer[] = [];
-  #freshHead = 0;
-  #freshBytes = 0;
+  readonly #fresh = new ByteQueue();
   #lost: Piece[] = [];
   #lostBytes = 0;
   #offset = 0;
@@ -27,7 +27,7 @@ export class SendQueue {
 
   /** Bytes that wait to be taken, for the first time or again. */
   get pendingBytes(): number {
-    return this.#freshBytes + this.#lostBytes;
+    return this.#fresh.bytes + this.#lostBytes;
   }
 
   /** The offset of the next new byte: what has been taken at least once lies below it. */
@@ -38,14 +38,12 @@ export class SendQueue {
   /** Whether `take` would give something that needs no more session credit than `sessionCredit` bytes. */
   hasWork(sessionCredit: number): boolean {
     if (this.#lost.length > 0) return true;
-    if (this.#freshBytes > 0) return sessionCredit > 0 && this.#offset < this.#limit;
+    if (this.#fresh.bytes > 0) return sessionCredit > 0 && this.#offset < this.#limit;
     return this.#ended && !this.#endTaken;
   }
 
   push(bytes: Buffer): void {
-    if (bytes.length === 0) return;
     this.#fresh.push(bytes);
-    this.#freshBytes += bytes.length;
   }
 
   /** No more bytes will be pushed. */
@@ -66,9 +64,7 @@ export class SendQueue {
 
   /** Forgets everything that is not sent yet; `offset` is final afterwards. */
   discard(): void {
-    this.#fresh = [];
-    this.#freshHead = 0;
-    this.#freshBytes = 0;
+    this.#fresh.clear();
     this.#lost = [];
     this.#lostBytes = 0;
     this.#ended = true;
@@ -88,26 +84,14 @@ export class SendQueue {
   }
 
   #takeFresh(maxBytes: number): Piece {
-    const head = this.#fresh[this.#freshHead];
-    if (head === undefined || maxBytes <= 0) {
+    const bytes = maxBytes > 0 ? this.#fresh.take(maxBytes) : undefined;
+    if (bytes === undefined) {
       this.#endTaken = true;
       return { offset: this.#offset, bytes: Buffer.alloc(0), end: true };
     }
-    let bytes = head;
-    if (head.length <= maxBytes) {
-      this.#freshHead += 1;
-      if (this.#freshHead === this.#fresh.length || this.#freshHead > 64 + this.#fresh.length / 2) {
-        this.#fresh = this.#fresh.slice(this.#freshHead);
-        this.#freshHead = 0;
-      }
-    } else {
-      bytes = head.subarray(0, maxBytes);
-      this.#fresh[this.#freshHead] = head.subarray(maxBytes);
-    }
     const offset = this.#offset;
     this.#offset += bytes.length;
-    this.#freshBytes -= bytes.length;
-    const end = this.#ended && this.#freshBytes === 0;
+    const end = this.#ended && this.#fresh.bytes === 0;
     if (end) this.#endTaken = true;
     return { offset, bytes, end };
   }
@@ -120,7 +104,7 @@ export class SendQueue {
     const lost = this.#takeLost(maxBytes);
     if (lost !== null) return { piece: lost, fresh: 0 };
     if (!this.hasWork(sessionCredit)) return null;
-    const piece = this.#takeFresh(Math.min(maxBytes, sessionCredit, this.#limit - this.#offset, this.#freshBytes));
+    const piece = this.#takeFresh(Math.min(maxBytes, sessionCredit, this.#limit - this.#offset, this.#fresh.bytes));
     return { piece, fresh: piece.bytes.length };
   }
 }

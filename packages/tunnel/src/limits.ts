@@ -50,6 +50,8 @@ export const MAX_SESSION_STREAMS = 4096;
 export const MAX_SKIPPED_STREAM_IDS = 4096;
 /** Streams that a client has open at once: the relay may still count others whose end is not yet acknowledged. */
 export const MAX_OPEN_STREAMS = 2048;
+/** Runs of bytes that all streams of a session hold behind gaps: each costs some 150 bytes beside its own. */
+export const MAX_HELD_RUNS = 65_536;
 /** Frames without stream bytes that wait for a carrier, a few for each stream; more come of a peer that asks and does not listen. */
 export const MAX_WAITING_FRAMES = 16_384;
 /** Frames without stream bytes that were sent and that the peer has not acknowledged; more come of a peer that asks and never does. */

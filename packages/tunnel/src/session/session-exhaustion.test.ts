@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Frame } from '@rozan/protocol';
-import { MAX_GONE_CARRIERS } from '../limits.ts';
+import { MAX_GONE_CARRIERS, MAX_HELD_RUNS } from '../limits.ts';
 import { createRawPeer } from './testing/raw-peer.ts';
 
 const TARGET = Buffer.from('target');
+
+/** Frames of one byte each, `step` apart. */
+function oneByOne(streamId: number, run: { offset: number; count: number; step: number }): Frame[] {
+  const { offset, count, step } = run;
+  return Array.from({ length: count }, (_, index) => ({
+    type: 'data',
+    streamId,
+    offset: offset + index * step,
+    bytes: Buffer.of(1),
+    end: false,
+  }));
+}
 
 describe('a session whose peer wants its memory', () => {
   it('ends when the peer takes answers and never acknowledges them', async () => {
@@ -44,6 +56,48 @@ describe('a session whose peer wants its memory', () => {
       await peer.clock.settle();
     }
     assert.ok(!peer.session.closed);
+  });
+
+  it('keeps bytes that came one by one in few buffers, and counts them until they are read', async () => {
+    const peer = await createRawPeer('relay');
+    const carrier = await peer.attach();
+    carrier.send({ type: 'open', streamId: 1, target: TARGET });
+    await peer.clock.settle();
+    // Somebody wants to read, and then does not.
+    const [stream] = peer.accepted;
+    stream?.read();
+    const bytes = 100_000;
+    for (let offset = 0; offset < bytes; offset += 5000) {
+      carrier.send(...oneByOne(1, { offset, count: 5000, step: 1 }));
+      await peer.clock.settle();
+    }
+    assert.equal(peer.session.heldBytes, bytes);
+    let read = 0;
+    let chunks = 0;
+    stream?.on('data', (chunk: Buffer) => {
+      read += chunk.length;
+      chunks += 1;
+    });
+    await peer.clock.settle();
+    assert.equal(read, bytes);
+    assert.ok(chunks < 100, `${chunks} buffers`);
+    assert.ok(!peer.session.closed);
+  });
+
+  it('ends when there are too many gaps in all streams together', async () => {
+    const peer = await createRawPeer('relay');
+    const carrier = await peer.attach();
+    const perStream = 4000;
+    let runs = 0;
+    for (let streamId = 1; !peer.session.closed && runs < 2 * MAX_HELD_RUNS; streamId += 1) {
+      carrier.send(...oneByOne(streamId, { offset: 1, count: perStream, step: 2 }));
+      runs += perStream;
+      await peer.clock.settle();
+      // Those of a stream that is over do not count.
+      if (streamId === 1) carrier.send({ type: 'reset', streamId, code: 0, finalOffset: 8000 });
+    }
+    assert.ok(peer.session.closed);
+    assert.ok(runs > MAX_HELD_RUNS + perStream);
   });
 
   it('remembers a bounded number of lost carriers, and sends again what went with the others', async () => {

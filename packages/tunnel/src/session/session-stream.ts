@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import {
+  ByteQueue,
   type DataFrame,
   freeMemory,
   type Piece,
@@ -25,6 +26,8 @@ export interface StreamHost {
   pendingAdded(bytes: number): void;
   /** The reader consumed bytes, so the session's window moves. */
   consumed(bytes: number): void;
+  /** So many runs more, or fewer, are held behind gaps. */
+  runsHeld(runs: number): void;
   sendWindow(stream: SessionStream, limit: number): void;
   sendReset(stream: SessionStream, code: ResetCode): void;
   /** Both directions are over and everything is told: the session can forget the stream. */
@@ -51,8 +54,11 @@ export class SessionStream extends Duplex implements TunnelStream {
   readonly #host: StreamHost;
   readonly #reassembly = new Reassembly();
   readonly #window: ReceiveWindow;
-  #ready: Buffer[] = [];
+  readonly #ready = new ByteQueue();
   #accounted = 0;
+  #heldRuns = 0;
+  /** Bytes that stand in the stream's own buffer: the reader has not taken them. */
+  #parkedBytes = 0;
   #wanted = false;
   #endPushed = false;
   #heldWrite: WriteDone | null = null;
@@ -72,7 +78,8 @@ export class SessionStream extends Duplex implements TunnelStream {
   #resetCode: ResetCode = 'cancelled';
 
   constructor(id: number, host: StreamHost) {
-    super({ allowHalfOpen: true });
+    // The least mark there is: what a slow reader leaves waits here, where it is counted, and not in the stream's own buffer.
+    super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.id = id;
     this.#host = host;
     this.#window = new ReceiveWindow(STREAM_WINDOW, host.nowMs());
@@ -139,6 +146,10 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   override _read(): void {
     this.#wanted = true;
+    const taken = this.#parkedBytes;
+    this.#parkedBytes = 0;
+    this.#accounted += taken;
+    if (taken > 0) this.#consume(taken);
     this.#deliver();
   }
 
@@ -244,11 +255,18 @@ export class SessionStream extends Duplex implements TunnelStream {
     this.noteOpened();
     if (this.destroyed) this.#consumeRest();
     else {
-      this.#ready.push(...ready);
+      for (const run of ready) this.#ready.push(run);
       this.#deliver();
     }
+    this.#tellHeldRuns();
     this.#checkFinished();
     return this.#reassembly.highest - before;
+  }
+
+  #tellHeldRuns(): void {
+    const runs = this.#reassembly.heldRuns - this.#heldRuns;
+    this.#heldRuns += runs;
+    if (runs !== 0) this.#host.runsHeld(runs);
   }
 
   /** The peer ended the stream; returns as `receive`. */
@@ -276,21 +294,28 @@ export class SessionStream extends Duplex implements TunnelStream {
   }
 
   #cleanlyOver(): boolean {
-    return this.destroyed || (this.writableFinished && this.#endPushed && this.sendQueue.pendingBytes === 0);
+    const isRead = this.#endPushed || (this.#reassembly.complete && this.#ready.bytes === 0);
+    return this.destroyed || (this.writableFinished && isRead && this.sendQueue.pendingBytes === 0);
   }
 
   #deliver(): void {
     let consumed = 0;
     while (this.#wanted) {
-      const run = this.#ready.shift();
+      const run = this.#ready.take();
       if (run === undefined) break;
-      consumed += run.length;
-      // Before the reader gets it: a reader that then destroys the stream has the rest accounted for.
-      this.#accounted += run.length;
+      // The reader may free the run, and may destroy the stream, which then accounts for the rest.
+      const { length } = run;
+      this.#accounted += length;
       this.#wanted = this.push(run);
+      if (this.#wanted || this.destroyed) consumed += length;
+      else {
+        this.#accounted -= length;
+        this.#parkedBytes += length;
+      }
     }
     if (consumed > 0) this.#consume(consumed);
-    if (this.#ready.length === 0 && this.#reassembly.complete && !this.#endPushed && !this.destroyed) {
+    const isAllTaken = this.#ready.bytes + this.#parkedBytes === 0 && this.#reassembly.complete;
+    if (isAllTaken && !this.#endPushed && !this.destroyed) {
       this.#endPushed = true;
       this.push(null);
     }
@@ -304,8 +329,10 @@ export class SessionStream extends Duplex implements TunnelStream {
 
   /** Nobody will read any more: all that has come counts as consumed, so that the session's window does not leak. */
   #consumeRest(): void {
-    this.#ready = [];
+    this.#ready.clear();
+    this.#parkedBytes = 0;
     this.#reassembly.discard();
+    this.#tellHeldRuns();
     const rest = this.#reassembly.highest - this.#accounted;
     this.#accounted += rest;
     if (rest > 0) this.#host.consumed(rest);

@@ -67,7 +67,6 @@ describe('a session whose peer breaks the rules', () => {
       carrier.send({ type: 'open', streamId: id, target: TARGET });
       sendRun(carrier, id, [0, STREAM_WINDOW.initialBytes]);
       await peer.clock.settle();
-      // What stands in a stream's own buffer counts as read, up to its high-water mark.
       assert.ok(!peer.session.closed);
     }
     const unread = peer.session.heldBytes;

@@ -1,5 +1,5 @@
 import { type DataFrame, ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
-import { MAX_OPEN_STREAMS, MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
+import { MAX_HELD_RUNS, MAX_OPEN_STREAMS, MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
 import { StreamIds } from './stream-ids.ts';
 
@@ -10,7 +10,7 @@ export interface StreamTableOptions {
   readonly nowMs: () => number;
   readonly roundTripMs: () => number;
   /** What streams need, but for what the table itself answers. */
-  readonly host: Omit<StreamHost, 'nowMs' | 'roundTripMs' | 'consumed' | 'finished'>;
+  readonly host: Omit<StreamHost, 'nowMs' | 'roundTripMs' | 'consumed' | 'runsHeld' | 'finished'>;
   readonly onFinished: (stream: SessionStream) => void;
   /** The session's receive window has moved. */
   readonly onWindow: (limit: number) => void;
@@ -26,6 +26,7 @@ export class StreamTable {
   readonly #host: StreamHost;
   #nextId = 1;
   #receivedBytes = 0;
+  #heldRuns = 0;
 
   constructor(options: StreamTableOptions) {
     this.#options = options;
@@ -35,6 +36,9 @@ export class StreamTable {
       nowMs: options.nowMs,
       roundTripMs: options.roundTripMs,
       consumed: (bytes) => this.#consumed(bytes),
+      runsHeld: (runs) => {
+        this.#heldRuns += runs;
+      },
       finished: (stream) => {
         this.#streams.delete(stream.id);
         options.onFinished(stream);
@@ -104,7 +108,9 @@ export class StreamTable {
   /** `isSole`: the frame's bytes are the only part of their record that anybody keeps. */
   onData(frame: DataFrame, isSole: boolean): void {
     const stream = this.#mentioned(frame.streamId);
-    if (stream !== null) this.#received(stream.receive(frame, isSole));
+    if (stream === null) return;
+    this.#received(stream.receive(frame, isSole));
+    if (this.#heldRuns > MAX_HELD_RUNS) throw new ProtocolError('violation', 'too many gaps in the streams');
   }
 
   onReset(frame: { readonly streamId: number; readonly code: number; readonly finalOffset: number }): void {
