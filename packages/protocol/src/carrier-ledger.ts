@@ -8,6 +8,15 @@ export interface LedgerBounds {
   readonly maxBytes: number;
 }
 
+/** What an earlier carrier of the session tells of the path. A `CarrierLedger` is one; while its carrier lives, all of it holds. */
+export interface KnownPath {
+  /** Bytes per millisecond, or 0. */
+  readonly rate: number;
+  readonly returnQueueMs?: number;
+  readonly leastRttMs?: number;
+  readonly leastWayMs?: number;
+}
+
 interface Entry<Item> {
   readonly record: number;
   readonly bytes: number;
@@ -26,6 +35,8 @@ interface Entry<Item> {
 const QUEUE_MS = 100;
 /** A queue that does not go below this for a round trip says that the carrier is full. */
 const FULL_QUEUE_MS = 25;
+/** The longest queue on the way back that is made up for: what the peer allows itself, and as much for its unevenness. */
+const MAX_RETURN_QUEUE_MS = 200;
 /** Clocks drift apart: what counts as the least time from here to there grows by this share of the time that passes. */
 const CLOCK_DRIFT = 0.0001;
 /** A rate is remembered for this long at least, and for ten of the path's own round trips (queues may be endless when a throttle begins). */
@@ -49,6 +60,7 @@ const MIN_RATE_SAMPLE_MS = 1;
  */
 export class CarrierLedger<Item> {
   readonly #bounds: LedgerBounds;
+  readonly #path: KnownPath;
   #entries: Entry<Item>[] = [];
   #head = 0;
   #inFlightBytes = 0;
@@ -64,9 +76,8 @@ export class CarrierLedger<Item> {
   #arrivedMs: number | null = null;
   #nextArrivedMs: number | null = null;
   /** From here to there on the peer's clock, which knows nothing of ours: only differences mean something. */
-  #leastWayMs = Number.POSITIVE_INFINITY;
+  #leastWayMs: number;
   #leastWaySinceMs: number;
-  readonly #formerReturnQueueMs: number;
   /** The smoothed round trip without the queue on the way there. */
   #unqueuedMs: number;
   /** Whether the latest round trip saw no lasting queue. */
@@ -74,31 +85,25 @@ export class CarrierLedger<Item> {
   #roundEndBytes = 0;
   #roundQueueMs = Number.POSITIVE_INFINITY;
 
-  /**
-   * @param roundTripMs what the handshake took
-   * @param rate bytes per millisecond known from an earlier carrier of the session, or 0
-   * @param returnQueueMs what acknowledgements had to wait on that carrier
-   */
-  constructor(
-    bounds: LedgerBounds,
-    start: { nowMs: number; roundTripMs: number; rate: number; returnQueueMs?: number },
-  ) {
+  /** `roundTripMs` is what the handshake took. */
+  constructor(bounds: LedgerBounds, start: { nowMs: number; roundTripMs: number } & KnownPath) {
     this.#bounds = bounds;
     this.#deliveredMs = start.nowMs;
     this.#rateSinceMs = start.nowMs;
     this.#leastWaySinceMs = start.nowMs;
-    this.#formerReturnQueueMs = start.returnQueueMs ?? 0;
-    this.#unqueuedMs = start.roundTripMs + this.#formerReturnQueueMs;
+    this.#path = start;
+    this.#leastWayMs = start.leastWayMs ?? Number.POSITIVE_INFINITY;
     this.#smoothedRttMs = start.roundTripMs;
-    this.#leastRttMs = start.roundTripMs;
+    this.#leastRttMs = Math.min(start.roundTripMs, start.leastRttMs ?? start.roundTripMs);
+    this.#unqueuedMs = this.#leastRttMs + (start.returnQueueMs ?? 0);
     this.#formerRate = start.rate;
   }
 
   /** Sets what is known of the round trip from outside, before anything was sent. */
   seedRoundTrip(roundTripMs: number): void {
     this.#smoothedRttMs = roundTripMs;
-    this.#leastRttMs = roundTripMs;
-    this.#unqueuedMs = roundTripMs + this.#formerReturnQueueMs;
+    this.#leastRttMs = Math.min(roundTripMs, this.#path.leastRttMs ?? roundTripMs);
+    this.#unqueuedMs = this.#leastRttMs + (this.#path.returnQueueMs ?? 0);
   }
 
   /** Bytes sent and not acknowledged. */
@@ -131,6 +136,11 @@ export class CarrierLedger<Item> {
     return Math.max(0, this.#unqueuedMs - this.#leastRttMs);
   }
 
+  /** The least time from here to there, on two clocks; infinite while unknown. */
+  get leastWayMs(): number {
+    return this.#leastWayMs;
+  }
+
   /** How many bytes may be in flight. */
   get windowBytes(): number {
     const { rate } = this;
@@ -157,7 +167,7 @@ export class CarrierLedger<Item> {
     this.#inFlightBytes += entry.bytes;
   }
 
-  /** The last record that the next acknowledgement covers arrived at this time of the peer's clock, which may count from any moment. */
+  /** The last record that the next acknowledgement covers arrived at this time of the peer's clock, which may count from any moment, the same for all of the session. */
   noteArrival(arrivedMs: number): void {
     this.#nextArrivedMs = arrivedMs;
   }
@@ -220,7 +230,9 @@ export class CarrierLedger<Item> {
       this.#leastWaySinceMs = nowMs;
       queueMs = Math.min(roundTripMs, wayMs - this.#leastWayMs);
     }
-    this.#unqueuedMs += (roundTripMs - queueMs - this.#unqueuedMs) / 4;
+    const unqueuedMs = Math.min(roundTripMs - queueMs, this.#leastRttMs + MAX_RETURN_QUEUE_MS);
+    // Slower down than up: two full directions, each of which waits for the other's queue, would begin to swing.
+    this.#unqueuedMs += (unqueuedMs - this.#unqueuedMs) / (unqueuedMs > this.#unqueuedMs ? 4 : 16);
     this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs);
   }
 

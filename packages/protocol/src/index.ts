@@ -9,7 +9,7 @@ export {
 export { decodeBase64url, encodeBase64url } from './base64url.ts';
 export { ByteQueue } from './byte-queue.ts';
 export { ByteReader, MAX_VARINT, varintLength, writeVarint } from './bytes.ts';
-export { CarrierLedger, type LedgerBounds } from './carrier-ledger.ts';
+export { CarrierLedger, type KnownPath, type LedgerBounds } from './carrier-ledger.ts';
 export { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 export { type Channel, MAX_FLIGHT_BYTES, prepareChannel } from './first-flight.ts';
 export {

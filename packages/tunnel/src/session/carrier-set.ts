@@ -1,6 +1,6 @@
-import type { CarrierLedger } from '@rozan/protocol';
+import type { CarrierLedger, KnownPath } from '@rozan/protocol';
 import { MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
-import type { Carrier, KnownPath } from './carrier.ts';
+import type { Carrier } from './carrier.ts';
 import type { SentItem } from './sent-item.ts';
 
 /** The carriers of one session: those alive, those lost whose last acknowledgement is awaited (what they were given), and what the peer may still ask of them. */
@@ -32,6 +32,15 @@ export class CarrierSet {
     return bytes;
   }
 
+  /** Bytes that stand in the way of what is sent over this carrier: on their way on others from which it takes over. */
+  bytesBefore(carrier: Carrier): number {
+    let bytes = 0;
+    for (const other of this.#alive.values()) {
+      if (other !== carrier && !other.suspect) bytes += other.ledger.inFlightBytes;
+    }
+    return bytes;
+  }
+
   /** The carriers that have received something without acknowledging it. */
   get owing(): Carrier[] {
     const owing: Carrier[] = [];
@@ -46,7 +55,11 @@ export class CarrierSet {
 
   /** What the session knows of its path, for a new carrier to start from. */
   get knownPath(): KnownPath {
-    return this.pick()?.ledger ?? this.#formerPath;
+    const ledger = this.pick()?.ledger;
+    if (ledger === undefined) return this.#formerPath;
+    // The new one begins behind what the other has on its way, so by itself it would not see the path without a queue.
+    const { rate, returnQueueMs, leastRttMs, leastWayMs } = ledger;
+    return { rate, returnQueueMs, leastRttMs, leastWayMs };
   }
 
   mayAdd(carrierId: number): boolean {

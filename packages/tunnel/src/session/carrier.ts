@@ -1,4 +1,11 @@
-import { CarrierLedger, freeMemory, ProtocolError, type RecordOpener, type RecordSealer } from '@rozan/protocol';
+import {
+  CarrierLedger,
+  freeMemory,
+  type KnownPath,
+  ProtocolError,
+  type RecordOpener,
+  type RecordSealer,
+} from '@rozan/protocol';
 import type { Env } from '../env.ts';
 import {
   ACK_BYTES,
@@ -58,12 +65,6 @@ export interface CarrierEvents {
   onLost(carrier: Carrier, cause: CarrierLossCause): void;
 }
 
-/** What earlier carriers tell of the path; see `CarrierLedger`. */
-export interface KnownPath {
-  readonly rate: number;
-  readonly returnQueueMs: number;
-}
-
 /** One live connection under a session: seals and opens its records and counts what has happened on it. */
 export class Carrier {
   readonly id: number;
@@ -103,7 +104,7 @@ export class Carrier {
   readonly #listeners = {
     error: () => this.#lose('reset'),
     end: () => this.#ended(),
-    close: () => this.#lose('closed'),
+    close: () => this.#ended(),
     drain: () => this.#events.onWritable(this),
   };
 
@@ -122,8 +123,7 @@ export class Carrier {
     this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, {
       nowMs,
       roundTripMs: link.roundTripMs ?? 0,
-      rate: options.path.rate,
-      returnQueueMs: options.path.returnQueueMs,
+      ...options.path,
     });
   }
 
@@ -156,9 +156,10 @@ export class Carrier {
     return this.#link.conn.writableLength < CARRIER_QUEUE_BYTES;
   }
 
-  /** Whether stream bytes may be added to what is in flight. */
-  get hasRoom(): boolean {
-    return this.writable && this.ledger.inFlightBytes < this.ledger.windowBytes;
+  /** Whether stream bytes may be added to what is in flight, here and on carriers that this one takes over from. */
+  hasRoom(elsewhereBytes: number): boolean {
+    const { inFlightBytes, windowBytes } = this.ledger;
+    return this.writable && inFlightBytes < Math.max(windowBytes - elsewhereBytes, windowBytes / 4);
   }
 
   /** The plaintext bytes that a record should have now: small on a slow carrier, so that none takes long. */
@@ -263,6 +264,9 @@ export class Carrier {
   }
 
   #ended(): void {
+    // The peer has seen all that was sent, or it would not have retired it too: its acknowledgements are still queueing on other carriers.
+    // Should they not come, the carrier counts as silent.
+    if (this.retired && this.peerRetired) return;
     if (this.retired || this.peerRetired) this.#lose('retired');
     else this.#lose('closed');
   }

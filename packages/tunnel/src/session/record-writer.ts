@@ -9,6 +9,7 @@ import {
   SMALL_RECORD_PADDING_BYTES,
 } from '../limits.ts';
 import type { Carrier } from './carrier.ts';
+import type { CarrierSet } from './carrier-set.ts';
 import type { DatagramQueue } from './datagram-queue.ts';
 import type { SentItem } from './sent-item.ts';
 import type { SessionStream } from './session-stream.ts';
@@ -33,6 +34,8 @@ export class RecordWriter {
   #sentBytes = 0;
   #limit = SESSION_WINDOW.initialBytes;
   #ackRequested = false;
+  /** From when arrival times count. */
+  #originMs: number | null = null;
   #unacknowledgedFrames = 0;
 
   constructor(random: Random, datagrams: DatagramQueue) {
@@ -120,7 +123,8 @@ export class RecordWriter {
   }
 
   /** Writes the next record of what waits; false when there is nothing that may go now. */
-  writeNext(carrier: Carrier, owing: readonly Carrier[]): boolean {
+  writeNext(carrier: Carrier, carriers: CarrierSet): boolean {
+    const { owing } = carriers;
     const items: SentItem[] = [];
     const roomBytes = carrier.recordBytes;
     const frames = this.#control;
@@ -131,7 +135,7 @@ export class RecordWriter {
       taken += 1;
     }
     this.#control = frames.slice(taken);
-    if (carrier.hasRoom) this.#addBytes(roomBytes, items);
+    if (carrier.hasRoom(carriers.bytesBefore(carrier))) this.#addBytes(roomBytes, items);
     if (items.length === 0 && !(this.#ackRequested && owing.length > 0)) return false;
     this.#addAcks(owing);
     this.#send(carrier, { items, isPing: false });
@@ -141,7 +145,8 @@ export class RecordWriter {
   #addAcks(carriers: readonly Carrier[]): void {
     this.#ackRequested = false;
     for (const carrier of carriers) {
-      const timeUs = Math.max(0, Math.round(1000 * (carrier.lastElicitedMs - carrier.attachedMs)));
+      this.#originMs ??= carrier.attachedMs;
+      const timeUs = Math.max(0, Math.round(1000 * (carrier.lastElicitedMs - this.#originMs)));
       this.#builder.control({ type: 'arrival', carrierId: carrier.id, timeUs });
       this.#builder.control({ type: 'ack', carrierId: carrier.id, records: carrier.receivedRecords });
       carrier.acked();

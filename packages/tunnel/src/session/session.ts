@@ -209,7 +209,7 @@ export class Session {
     const carrier = this.#closed ? null : this.#carriers.pick();
     if (carrier !== null) {
       carrier.cork();
-      while (carrier.writable && this.#writer.writeNext(carrier, this.#carriers.owing));
+      while (carrier.writable && this.#writer.writeNext(carrier, this.#carriers));
       carrier.uncork();
     }
     if (this.#takesBytes()) this.#writer.resumeWriters();

@@ -130,3 +130,45 @@ for (const directions of [['down'], ['up'], ['down', 'up']] as const) {
     });
   });
 }
+
+/** 2 Mbit/s, in each direction. */
+const BROADER = { bytesPerMs: 250, latencyMs: 5 };
+const BROADER_MS = 20_000;
+
+describe('a session on a line of 2 Mbit/s', () => {
+  for (const directions of [['down'], ['up'], ['down', 'up']] as const) {
+    it(`fills 90 % of it while its carriers are cut every 2 s: ${directions.join(' and ')}`, async () => {
+      const setup = await createClientSetup(BROADER);
+      const counts = await startBulk(setup, directions);
+      await setup.clock.advance(2000);
+      const before = counts.map((count) => count());
+      for (let spentMs = 0; spentMs < BROADER_MS; spentMs += 2000) {
+        setup.network.cutAll('rst');
+        await setup.clock.advance(2000);
+      }
+      assert.ok(setup.lost.length >= 10);
+      counts.forEach((count, index) => {
+        const share = (count() - (before[index] ?? 0)) / (BROADER.bytesPerMs * BROADER_MS);
+        assert.ok(share >= 0.9, `${directions[index]}: ${share} of the line`);
+      });
+      setup.client.close('cancelled');
+    });
+  }
+
+  it('sends nothing twice when it rotates, and keeps the line full', async () => {
+    const rotation = { ageMs: [1500, 2500], bytes: null } as const;
+    const setup = await createClientSetup({ ...BROADER, rotation });
+    const counts = await startBulk(setup, ['down', 'up']);
+    await setup.clock.advance(2000);
+    const before = { bytes: counts.map((count) => count()), carried: setup.network.bytesDelivered };
+    await setup.clock.advance(BROADER_MS);
+    assert.ok(setup.lost.length >= 6, `${setup.lost.length} rotations`);
+    assert.ok(setup.lost.every(({ cause }) => cause === 'retired'));
+    const moved = counts.map((count, index) => count() - (before.bytes[index] ?? 0));
+    for (const bytes of moved) assert.ok(bytes >= 0.85 * BROADER.bytesPerMs * BROADER_MS, `${bytes} bytes`);
+    const carried = setup.network.bytesDelivered - before.carried;
+    // The rest are headers, acknowledgements and padding.
+    assert.ok(carried <= 1.05 * moved.reduce((sum, bytes) => sum + bytes, 0), `${carried} bytes for ${moved}`);
+    setup.client.close('cancelled');
+  });
+});

@@ -173,6 +173,8 @@ export class MemoryLane {
 
   #die(): void {
     this.#isDead = true;
+    // What has not passed the line yet will not take any of it.
+    if (this.#line !== null) this.#line.freeAtMs -= this.#queuedBytes / this.#line.bytesPerMs;
     this.#queue.length = 0;
     this.#queuedBytes = 0;
     this.#cancelTimer?.();
