@@ -74,7 +74,7 @@ export type ControlFrame =
   | { readonly type: 'ack'; readonly carrierId: number; readonly records: number }
   /**
    * When the last record that was received on the carrier arrived, in microseconds since a moment of the sender's choice that is the same
-   * for all of the carrier. It stands before the `ack` that it belongs to.
+   * for all of the session. It stands before the `ack` that it belongs to.
    */
   | { readonly type: 'arrival'; readonly carrierId: number; readonly timeUs: number }
   /** Opens a stream to a target (encoded by `encodeTarget`). */
