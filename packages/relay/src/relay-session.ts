@@ -94,7 +94,7 @@ export class RelaySession {
       role: 'relay',
       datagramDrops: context.nat.tally.sessionDrops,
       maxStreams: context.streamsPerSession,
-      mayHoldMore: () => this.#account.hasRoom(),
+      mayHoldMore: () => this.#mayHoldMore(),
       events: {
         onStream: (stream, target) => this.#onStream(stream, target),
         onDatagram: (flowId, target, bytes) => this.#flows.onDatagram(flowId, target, bytes),
@@ -174,7 +174,14 @@ export class RelaySession {
     const delta = bytes - this.#charged;
     this.#charged = bytes;
     if (delta < 0) this.#account.release(-delta);
-    else if (delta > 0 && !this.#account.charge(delta)) this.#account.onRoom(() => this.session.wake());
+    else if (delta > 0) this.#account.charge(delta);
+  }
+
+  /** Whoever is told no waits for room, again if another was faster when there was some. */
+  #mayHoldMore(): boolean {
+    if (this.#account.hasRoom()) return true;
+    this.#account.onRoom(() => this.session.wake());
+    return false;
   }
 
   // --- streams --------------------------------------------------------------------------------------------------------------------
