@@ -43,6 +43,18 @@ describe('ReceiveWindow', () => {
     assert.equal(window.bytes, BOUNDS.maxBytes);
   });
 
+  it('grows beside bytes that nobody reads, so that others find room, up to its bound', () => {
+    const window = new ReceiveWindow(BOUNDS, 0);
+    assert.equal(window.crowd(500), null);
+    assert.equal(window.crowd(501), 2000);
+    assert.equal(window.crowd(1000), null);
+    assert.equal(window.consume(400, 10_000, 50), null);
+    assert.equal(window.crowd(1401), 4400);
+    for (let received = 1401; received < window.limit; received += 100) window.crowd(received);
+    assert.equal(window.bytes, BOUNDS.maxBytes);
+    assert.equal(window.limit, 400 + BOUNDS.maxBytes);
+  });
+
   it('stays as it is with a slow reader', () => {
     const window = new ReceiveWindow(BOUNDS, 0);
     for (let round = 1; round <= 10; round += 1) window.consume(600, round * 1000, 50);

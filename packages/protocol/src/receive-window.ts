@@ -40,6 +40,17 @@ export class ReceiveWindow {
     return this.#bytes;
   }
 
+  /**
+   * Notes that the peer has sent up to `receivedBytes`; returns the new limit when the peer should hear of it, else null. Bytes that nobody
+   * reads let the window of several streams grow, up to its bound: they must not take the place of those that somebody waits for.
+   */
+  crowd(receivedBytes: number): number | null {
+    if (receivedBytes - this.#consumed <= this.#bytes / 2 || this.#bytes === this.#maxBytes) return null;
+    this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2);
+    this.#limit = this.#consumed + this.#bytes;
+    return this.#limit;
+  }
+
   /** Notes that the reader has consumed `bytes`; returns the new limit when the peer should hear of it, else null. */
   consume(bytes: number, nowMs: number, roundTripMs: number): number | null {
     this.#consumed += bytes;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { SESSION_PENDING_BYTES, SESSION_WINDOW } from '../limits.ts';
+import { SESSION_PENDING_BYTES, SESSION_WINDOW, STREAM_WINDOW } from '../limits.ts';
 import { readAll } from '../testing/stream-helpers.ts';
 import { StreamResetError } from './stream-reset-error.ts';
 import { createSessionPair, type SessionPair } from './testing/session-pair.ts';
@@ -168,14 +168,30 @@ describe('a session', () => {
     }
     await pair.clock.advance(10_000);
     const buffers = streams.reduce((sum, stream) => sum + stream.writableLength, 0);
-    assert.ok(pair.relay.heldBytes <= SESSION_WINDOW.initialBytes, `${pair.relay.heldBytes} bytes at the relay`);
+    const mostUnread = streams.length * STREAM_WINDOW.initialBytes;
+    assert.ok(pair.relay.heldBytes <= mostUnread, `${pair.relay.heldBytes} bytes at the relay`);
     const mostHeld = SESSION_PENDING_BYTES + streams.length * 16_384;
     assert.ok(pair.client.heldBytes <= mostHeld, `${pair.client.heldBytes} bytes at the client`);
     assert.ok(buffers <= streams.length * 100_000, `${buffers} bytes in the streams' own buffers`);
     pair.network.cutAll('rst');
     await pair.clock.advance(10_000);
-    const whole = SESSION_WINDOW.initialBytes + mostHeld;
+    const whole = mostUnread + mostHeld;
     assert.ok(pair.client.heldBytes <= whole, `${pair.client.heldBytes} bytes with no carrier`);
+  });
+
+  it('keeps room for others beside many streams that nobody reads', async () => {
+    const pair = await createSessionPair({ latencyMs: 50 });
+    await pair.attach();
+    const stalled = SESSION_WINDOW.maxBytes / STREAM_WINDOW.initialBytes / 2;
+    for (let count = 0; count < stalled; count += 1) pair.client.openStream(TARGET);
+    await pair.clock.advance(1000);
+    for (const { stream } of pair.accepted) stream.write(Buffer.alloc(2 * STREAM_WINDOW.initialBytes));
+    await pair.clock.advance(20_000);
+    assert.equal(pair.client.heldBytes, stalled * STREAM_WINDOW.initialBytes);
+    const other = pair.client.openStream(TARGET);
+    await pair.clock.advance(1000);
+    pair.accepted.at(-1)?.stream.end(Buffer.alloc(100_000));
+    assert.equal((await runUntil(pair, readAll(other))).length, 100_000);
   });
 
   it('leaks no credit: after hundreds of streams reset in the middle, a large transfer still goes through', async () => {

@@ -237,10 +237,9 @@ export class Session {
   }
 
   #createStreamTable(): StreamTable {
-    const { role, maxStreams = MAX_SESSION_STREAMS, events } = this.#options;
+    const { role, maxStreams = MAX_SESSION_STREAMS, mayHoldMore, events } = this.#options;
     return new StreamTable({
-      role,
-      maxStreams,
+      ...{ role, maxStreams, mayHoldMore },
       nowMs: () => this.#env.clock.monotonicMs(),
       roundTripMs: () => this.#carriers.roundTripMs,
       onStream: (stream, target) => events.onStream?.(stream, target),

@@ -7,6 +7,8 @@ import { StreamIds } from './stream-ids.ts';
 export interface StreamTableOptions {
   readonly role: 'client' | 'relay';
   readonly maxStreams: number;
+  /** Whether bytes that nobody reads may take more memory than they have. */
+  readonly mayHoldMore: (() => boolean) | undefined;
   readonly nowMs: () => number;
   readonly roundTripMs: () => number;
   /** What streams need, but for what the table itself answers. */
@@ -136,6 +138,9 @@ export class StreamTable {
     this.#receivedBytes += bytes;
     if (this.#receivedBytes > this.#window.limit)
       throw new ProtocolError('violation', 'bytes beyond the session window');
+    if (this.#options.mayHoldMore?.() === false) return;
+    const limit = this.#window.crowd(this.#receivedBytes);
+    if (limit !== null) this.#options.onWindow(limit);
   }
 
   #consumed(bytes: number): void {
