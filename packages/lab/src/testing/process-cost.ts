@@ -13,13 +13,6 @@ export function cpuMs(pid: number): number {
   return ((user + system) * 1000) / TICKS_PER_SECOND;
 }
 
-/** Resident memory of a process in bytes; NaN where the system does not tell. */
-export function residentBytes(pid: number): number {
-  if (process.platform !== 'linux') return Number.NaN;
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-  return Number(kibibytes) * 1024;
-}
-
 /** The middle one, or the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
