@@ -18,7 +18,10 @@ export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * 
 export const SESSION_PENDING_BYTES: number = 256 * KIB;
 
 /** Datagrams that wait for a carrier: of a session, of one flow, and for how long. Older ones are of no use to anybody. */
-export const DATAGRAM_QUEUE = { bytes: MIB, flowBytes: 512 * KIB, ageMs: 200 } as const;
+export const DATAGRAM_QUEUE = { bytes: 2 * MIB, flowBytes: MIB, ageMs: 200 } as const;
+
+/** Datagrams that come within this time of each other go together. */
+export const DATAGRAM_BATCH_MS = 1;
 
 /** Buffers of this size and above are freed as soon as they have been used. */
 export const FREED_BYTES: number = 16 * KIB;

@@ -33,6 +33,13 @@ function encodeHost({ host, as }: SocksTarget): Buffer {
   return Buffer.concat([Buffer.from([address.length === 4 ? 1 : 4]), address]);
 }
 
+/** A target as requests and datagrams carry it (RFC 1928 §5). */
+export function encodeSocksTarget(target: SocksTarget): Buffer {
+  const port = Buffer.alloc(2);
+  port.writeUInt16BE(target.port);
+  return Buffer.concat([encodeHost(target), port]);
+}
+
 /** Asks a SOCKS5 proxy (`host:port`) for a connection. The connection has an error listener. */
 export async function connectBySocks(proxy: string, target: SocksTarget): Promise<SocksAnswer> {
   const { network } = createEnv({ log: () => {} });
@@ -42,9 +49,7 @@ export async function connectBySocks(proxy: string, target: SocksTarget): Promis
   try {
     conn.write(Buffer.from([5, 1, 0]));
     await readExactly(conn, 2);
-    const port = Buffer.alloc(2);
-    port.writeUInt16BE(target.port);
-    conn.write(Buffer.concat([Buffer.from([5, 1, 0]), encodeHost(target), port]));
+    conn.write(Buffer.concat([Buffer.from([5, 1, 0]), encodeSocksTarget(target)]));
     const answer = await readExactly(conn, 10);
     return { reply: answer[1] ?? 'reset', conn };
   } catch (error) {

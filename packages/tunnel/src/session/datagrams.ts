@@ -1,6 +1,6 @@
 import { type ControlFrame, type DatagramFrame, ProtocolError } from '@rozan/protocol';
 import type { CancelTimer, Clock } from '../env.ts';
-import { DATAGRAM_QUEUE } from '../limits.ts';
+import { DATAGRAM_BATCH_MS, DATAGRAM_QUEUE } from '../limits.ts';
 import { type DatagramDrops, DatagramQueue } from './datagram-queue.ts';
 
 /** What a session tells its owner of datagram flows; at the relay only. */
@@ -45,6 +45,8 @@ export class Datagrams {
   readonly #flows = new Map<number, DatagramListener>();
   #nextFlowId = 1;
   #cancelExpiry: CancelTimer | null = null;
+  #cancelBatch: CancelTimer | null = null;
+  #sentMs = Number.NEGATIVE_INFINITY;
   #isOver = false;
 
   constructor(options: DatagramsOptions) {
@@ -88,6 +90,20 @@ export class Datagrams {
     }
     if (!this.queue.push({ flowId, target, bytes })) return;
     this.#cancelExpiry ??= this.#options.clock.setTimer(DATAGRAM_QUEUE.ageMs, () => this.#expire());
+    this.#scheduleSoon();
+  }
+
+  /** The first datagram goes at once; those that follow within a moment go together, since a record costs more than its bytes. */
+  #scheduleSoon(): void {
+    if (this.#cancelBatch !== null) return;
+    const { clock } = this.#options;
+    if (clock.monotonicMs() - this.#sentMs >= DATAGRAM_BATCH_MS) this.#schedule();
+    else this.#cancelBatch = clock.setTimer(DATAGRAM_BATCH_MS, () => this.#schedule());
+  }
+
+  #schedule(): void {
+    this.#cancelBatch = null;
+    this.#sentMs = this.#options.clock.monotonicMs();
     this.#options.schedule();
   }
 
@@ -113,6 +129,7 @@ export class Datagrams {
   end(): void {
     this.#isOver = true;
     this.#cancelExpiry?.();
+    this.#cancelBatch?.();
     this.#flows.clear();
     this.queue.clear();
   }
