@@ -35,7 +35,7 @@ const rozan =
     if (shareLink === undefined) throw new Error('relay init printed no entry');
     const entry = launch.file('entry.txt', `${shareLink}\n`);
     const relay = await startRozan(launch, 'relay', [
-      ...['relay', '--data', relayData, '--json', '--egress-allow', `${HOST}/32`],
+      ...['relay', '--data', relayData, '--json', '--workers', '1', '--egress-allow', `${HOST}/32`],
     ]);
     const client = await startRozan(launch, 'client', [
       ...['client', '--entry', entry, '--json', '--data', launch.file('client-data')],

@@ -42,6 +42,8 @@ export interface OpenedFlight {
   readonly headerPlaintext: Buffer;
   readonly header: FlightHeader;
   readonly noiseMessage: Buffer;
+  /** The whole flight as it came, without what was behind it. */
+  readonly bytes: Buffer;
   /** Bytes behind the flight, as a view of the last chunk. */
   readonly leftover: Buffer;
 }
@@ -89,7 +91,8 @@ export class FlightReader {
     const end = flightBytes(headBytes, header.bodyBytes);
     const leftover = buffer.fill(rest, end);
     if (buffer.filled < end) return null;
-    const noiseMessage = openBody(this.#flightKey, header, buffer.slice(0, end));
-    return { head: this.#flightKey.head, headerPlaintext: plaintext, header, noiseMessage, leftover };
+    const bytes = buffer.slice(0, end);
+    const noiseMessage = openBody(this.#flightKey, header, bytes);
+    return { head: this.#flightKey.head, headerPlaintext: plaintext, header, noiseMessage, bytes, leftover };
   }
 }

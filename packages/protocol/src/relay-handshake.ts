@@ -71,6 +71,8 @@ export interface ClientFlight {
   readonly synced: boolean;
   /** The flight's name in the replay memory. */
   readonly replayId: Buffer;
+  /** The flight itself, for whoever is to judge it anew. */
+  readonly bytes: Buffer;
   /** Bytes behind the flight. */
   readonly leftover: Buffer;
   /** Computes with the relay's key; call it only when the replay memory says `fresh`. Throws a `ProtocolError`. */
@@ -136,6 +138,7 @@ export class RelayHandshake {
       stampMs: flight.header.stampMs,
       synced: flight.header.synced,
       replayId: flight.head.subarray(SALT_BYTES, SALT_BYTES + REPLAY_ID_BYTES),
+      bytes: flight.bytes,
       leftover: flight.leftover,
       open: () => openAttempt(flight, channel, this.#relayKey),
     };

@@ -3,15 +3,23 @@ import { DatagramNat } from './datagrams/nat.ts';
 import type { SessionPermit } from './limits/source-limits.ts';
 import { RelaySession, type RelaySessionContext } from './relay-session.ts';
 
+/** Is told which lookup ids the sessions here are found by. */
+export interface LookupWatcher {
+  added(id: string): void;
+  removed(id: string): void;
+}
+
 /** The relay's sessions, and by which lookup ids clients find them. */
 export class SessionRegistry {
   readonly #context: RelaySessionContext;
+  readonly #watcher: LookupWatcher | undefined;
   readonly #byLookupId = new Map<string, RelaySession>();
   readonly #sessions = new Set<RelaySession>();
   #draining = false;
 
-  constructor(context: Omit<RelaySessionContext, 'nat'>) {
+  constructor(context: Omit<RelaySessionContext, 'nat'>, watcher?: LookupWatcher) {
     this.#context = { ...context, nat: new DatagramNat(context.env, context) };
+    this.#watcher = watcher;
   }
 
   get size(): number {
@@ -46,8 +54,14 @@ export class SessionRegistry {
       secret,
       permit,
       table: {
-        set: (id, owner) => this.#byLookupId.set(id, owner),
-        delete: (id) => this.#byLookupId.delete(id),
+        set: (id, owner) => {
+          this.#byLookupId.set(id, owner);
+          this.#watcher?.added(id);
+        },
+        delete: (id) => {
+          this.#byLookupId.delete(id);
+          this.#watcher?.removed(id);
+        },
       },
       onOver: (over) => this.#sessions.delete(over),
     });

@@ -259,7 +259,8 @@ async function listenLocal(
   const accept = (socket: Socket) => onConn(prepareLocalConn(socket));
   const start = async () => {
     const server = createServer({ allowHalfOpen: true }, accept);
-    await startServer(server, { path, backlog: LISTEN_BACKLOG }, hooks);
+    // A worker of a cluster would have its primary listen, with the primary's mask.
+    await startServer(server, { path, backlog: LISTEN_BACKLOG, exclusive: true }, hooks);
     return server;
   };
   const server = await start().catch(async (error: unknown) => {

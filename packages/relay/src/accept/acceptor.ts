@@ -21,8 +21,33 @@ import type { Guest, StrangerHall } from '../strangers/stranger-hall.ts';
 /** How a first flight fared. */
 export type HandshakeOutcome = AttachStatus | 'stranger' | 'stale' | 'replayed' | 'full';
 
+/** What a replay guard goes by. */
+export type JudgedFlight = Pick<ClientFlight, 'channelId' | 'replayId' | 'stampMs' | 'synced'>;
+
+/** The verdict of a replay guard. */
+export type ReplayVerdictKind = 'fresh' | 'stale' | 'replayed' | 'full';
+
 /** Judges an outer-authentic flight; when it is fresh, whatever must be on disk is on disk when the promise resolves. */
-export type ReplayGuard = (flight: ClientFlight) => Promise<'fresh' | 'stale' | 'replayed' | 'full'>;
+export type ReplayGuard = (flight: JudgedFlight) => Promise<ReplayVerdictKind>;
+
+/** A connection on its way to the process that owns its session. */
+export interface Handover {
+  /** Paused; nobody listens to it. */
+  readonly conn: Conn;
+  readonly source: Source;
+  readonly transport: string;
+  /** What has been read from it. */
+  readonly bytes: Buffer;
+}
+
+/** Where sessions are that this process does not hold. */
+export interface SessionHomes {
+  /**
+   * Resolves with what hands a connection to the process that owns a session, or with null when there is no such session.
+   * Rejects when that cannot be told in time. The function that it gives rejects when the owner does not answer.
+   */
+  find(lookupId: Buffer): Promise<((handover: Handover) => Promise<void>) | null>;
+}
 
 /** What `Acceptor` needs. */
 export interface AcceptorOptions {
@@ -34,6 +59,8 @@ export interface AcceptorOptions {
   readonly strangers: StrangerHall;
   readonly retentionMs: number;
   readonly onOutcome: (outcome: HandshakeOutcome) => void;
+  /** Other processes of this relay; none without. */
+  readonly homes?: SessionHomes | undefined;
 }
 
 /** An accepted connection until its handshake is decided. */
@@ -42,6 +69,8 @@ interface Arrival {
   readonly source: Source;
   readonly guest: Guest;
   readonly transport: string;
+  /** Another process of this relay has taken it in, asked the replay guard, and handed it over. */
+  readonly isHandedOver: boolean;
 }
 
 /** Reads first flights. Whoever sends none that is right becomes a stranger, without a byte of an answer. */
@@ -56,9 +85,20 @@ export class Acceptor {
 
   /** Takes an accepted, undressed connection. */
   accept(conn: Conn, transport: string): void {
-    const { strangers, limits, relayKey, channels } = this.#options;
+    const { strangers, limits } = this.#options;
     const source = limits.sourceOf(conn.remoteAddress);
-    const arrival: Arrival = { conn, source, transport, guest: strangers.admit(conn, source) };
+    this.#read({ conn, source, transport, guest: strangers.admit(conn, source), isHandedOver: false });
+  }
+
+  /** Takes a connection that another process of this relay has accepted and found to be for a session of this one. */
+  acceptHandedOver(conn: Conn, { source, transport }: Pick<Handover, 'source' | 'transport'>): void {
+    const guest = this.#options.strangers.admit(conn, source);
+    this.#read({ conn, source, transport, guest, isHandedOver: true });
+  }
+
+  #read(arrival: Arrival): void {
+    const { conn } = arrival;
+    const { relayKey, channels } = this.#options;
     const handshake = new RelayHandshake({ relayKey, channels });
     const stop = () => {
       conn.pause();
@@ -97,7 +137,7 @@ export class Acceptor {
   }
 
   async #judge(arrival: Arrival, flight: ClientFlight): Promise<void> {
-    const verdict = await this.#options.replayGuard(flight);
+    const verdict = arrival.isHandedOver ? 'fresh' : await this.#options.replayGuard(flight);
     if (arrival.conn.destroyed) return;
     if (verdict !== 'fresh') {
       this.#turnAway(arrival, verdict);
@@ -105,12 +145,13 @@ export class Acceptor {
     }
     const attempt = flight.open();
     if (attempt.request.kind === 'new') this.#openSession(arrival, flight, attempt);
-    else this.#resumeSession(arrival, flight, attempt);
+    else await this.#resumeSession(arrival, flight, attempt);
   }
 
   #openSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
     const { registry, limits } = this.#options;
-    const permit = registry.draining ? null : limits.openSession(arrival.source, flight.channelId);
+    const isRefused = registry.draining || arrival.isHandedOver;
+    const permit = isRefused ? null : limits.openSession(arrival.source, flight.channelId);
     if (permit === null) {
       this.#deny(arrival, attempt, 'busy');
       return;
@@ -120,10 +161,12 @@ export class Acceptor {
     registry.create(permit, done.sessionSecret).attach(this.#link(arrival, done, 0), flight.leftover);
   }
 
-  #resumeSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
+  async #resumeSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): Promise<void> {
     const { request } = attempt;
     if (request.kind === 'new') return;
     const session = this.#options.registry.find(request.lookupId);
+    if (session === null && (await this.#wasHandedOver(arrival, flight, { attempt, lookupId: request.lookupId })))
+      return;
     if (session === null || !attempt.verifyResume(session.secret)) this.#deny(arrival, attempt, 'unknown-session');
     else if (!session.mayAttach(request.carrierId)) this.#deny(arrival, attempt, 'busy');
     else {
@@ -131,6 +174,29 @@ export class Acceptor {
       const done = this.#reply(arrival, attempt, 'accepted');
       session.attach(this.#link(arrival, done, request.carrierId), flight.leftover);
     }
+  }
+
+  /** Whether another process of this relay has the session, or might have it: then nothing is left to do here. */
+  async #wasHandedOver(
+    arrival: Arrival,
+    flight: ClientFlight,
+    { attempt, lookupId }: { readonly attempt: AttachAttempt; readonly lookupId: Buffer },
+  ): Promise<boolean> {
+    const { homes } = this.#options;
+    if (homes === undefined || arrival.isHandedOver) return false;
+    const { conn, source, transport, guest } = arrival;
+    try {
+      const handOver = await homes.find(lookupId);
+      if (handOver === null) return conn.destroyed;
+      if (!conn.destroyed) {
+        await handOver({ conn, source, transport, bytes: Buffer.concat([flight.bytes, flight.leftover]) });
+        guest.leave();
+      }
+    } catch {
+      // Whether the session is there cannot be told now: the client is to ask again.
+      if (!conn.destroyed) this.#deny(arrival, attempt, 'busy');
+    }
+    return true;
   }
 
   /** Says no, sealed, to a client of ours; to everyone else the connection looks like any stranger's from then on. */

@@ -3,6 +3,7 @@ import { findTransport, parseAddress, type SocketAddress, TRANSPORTS, TunnelErro
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { CHANNEL_ID, type TransportAddress } from '../data-folder/relay-config.ts';
 import { type AllowRule, parseAllowRule } from '../egress/guard.ts';
+import { WORKER_BOUNDS } from '../limits/constants.ts';
 
 function split(option: string, text: string): { transport: string; rest: string } {
   const at = text.indexOf('=');
@@ -69,6 +70,13 @@ export function dnsOption(text: string): string {
     EXIT_CODE.usage,
     '--dns takes the address of a name server, such as 192.0.2.53 or [2001:db8::53]:5353',
   );
+}
+
+/** Reads `--workers N`. Throws a `ProgramError` (usage). */
+export function workersOption(text: string): number {
+  const workers = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
+  if (workers >= 1 && workers <= WORKER_BOUNDS.workers) return workers;
+  throw new ProgramError(EXIT_CODE.usage, `--workers takes a number from 1 to ${WORKER_BOUNDS.workers}`);
 }
 
 /** Whether an address can be reached from this machine only. */

@@ -5,6 +5,7 @@ import { createEntryLink } from '../server-entry.ts';
 
 const LABELS: readonly (readonly [key: string, label: string])[] = [
   ['sessions', 'sessions'],
+  ['sessionsByWorker', '… of each worker'],
   ['detachedSessions', '… of them without a carrier'],
   ['streams', 'streams'],
   ['strangers', 'strangers held'],
@@ -19,7 +20,9 @@ export async function askRelay(folder: string, command: 'drain' | 'status', json
   const result = await callControl(env, { folder, command });
   if (json) return JSON.stringify(result);
   if (command === 'drain') return 'The relay drains: it takes no new sessions, and what runs goes on.';
-  return LABELS.map(([key, label]) => `${label.padEnd(30)}${result[key]}`).join('\n');
+  return LABELS.filter(([key]) => key in result)
+    .map(([key, label]) => `${label.padEnd(30)}${result[key]}`)
+    .join('\n');
 }
 
 /** The entry of a relay's channel again, whether the relay runs or not. Throws a `RelayError` or a `TunnelError`. */

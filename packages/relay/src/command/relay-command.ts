@@ -1,8 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { TRANSPORTS, TunnelError } from '@rozan/tunnel';
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { RelayError } from '../data-folder/relay-error.ts';
-import { allowOption, dnsOption, isLoopback } from './arguments.ts';
+import { WORKER_BOUNDS } from '../limits/constants.ts';
+import { allowOption, dnsOption, isLoopback, workersOption } from './arguments.ts';
 import { askRelay, readEntryLink } from './ask-relay.ts';
 import { type InitOptions, initRelay } from './init-relay.ts';
 import { type RunOptions, runRelay } from './run-relay.ts';
@@ -13,6 +15,7 @@ interface RawRunOptions {
   readonly egressAllow?: string[];
   readonly dns?: string[];
   readonly metrics: string;
+  readonly workers?: string;
 }
 
 /** What the arguments ask for; returns the exit code. */
@@ -28,6 +31,11 @@ function needData(data: string | undefined): string {
   throw new ProgramError(EXIT_CODE.usage, 'a relay lives in a folder', { remedy: 'Name it with --data DIR.' });
 }
 
+/** Processor cores that this process may use. */
+function coreCount(): number {
+  return Math.min(availableParallelism(), WORKER_BOUNDS.workers);
+}
+
 function runOptions(raw: RawRunOptions): RunOptions {
   const metrics = raw.metrics === 'off' ? null : addressOption('--metrics', raw.metrics);
   if (metrics !== null && !isLoopback(metrics)) {
@@ -39,6 +47,7 @@ function runOptions(raw: RawRunOptions): RunOptions {
     egressAllow: (raw.egressAllow ?? []).map(allowOption),
     dnsServers: raw.dns?.map(dnsOption),
     metrics,
+    workers: raw.workers === undefined ? coreCount() : workersOption(raw.workers),
   };
 }
 
@@ -99,6 +108,7 @@ function createCommand(setTask: (task: Task) => void): Command {
     )
     .option('--dns <address>', "ask this name server instead of the system's resolver; repeatable", collect)
     .option('--metrics <host:port>', 'where Prometheus metrics are served, on loopback; off for nowhere', '127.0.0.1:0')
+    .option('--workers <n>', 'how many processes serve; one for each core without')
     .option('--json', 'print events as JSON lines')
     .action((options: RawRunOptions) => setTask((signal) => runRelay(runOptions(options), signal)));
   addSubcommands(relay, setTask);

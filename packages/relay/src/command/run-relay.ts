@@ -2,11 +2,14 @@ import { formatHostPort } from '@rozan/protocol';
 import { createEnv, type Env, type Listener, type LogEvent, type SocketAddress, TunnelError } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { serveControl } from '../control-socket/control-server.ts';
+import type { TransportAddress } from '../data-folder/relay-config.ts';
 import { openRelayFolder, type RelayFolder } from '../data-folder/relay-folder.ts';
 import type { AllowRule } from '../egress/guard.ts';
-import { serveMetrics } from '../metrics/metrics-server.ts';
+import { type MetricsSource, serveMetrics } from '../metrics/metrics-server.ts';
 import { RelayMetrics } from '../metrics/relay-metrics.ts';
-import { createRelay, type Relay } from '../relay.ts';
+import { createRelay, type RelayOptions } from '../relay.ts';
+import type { RelayStatus } from '../relay-core.ts';
+import { createSupervisor } from '../workers/supervisor.ts';
 
 /** What `relay` is told. */
 export interface RunOptions {
@@ -15,6 +18,16 @@ export interface RunOptions {
   readonly egressAllow: readonly AllowRule[];
   readonly dnsServers: readonly string[] | undefined;
   readonly metrics: SocketAddress | null;
+  /** Processes that serve; 1 is this one alone. */
+  readonly workers: number;
+}
+
+/** A relay that runs, in one process or in several. */
+interface RunningRelay extends AsyncDisposable {
+  readonly listen: readonly TransportAddress[];
+  readonly metrics: MetricsSource;
+  status(): RelayStatus | Promise<RelayStatus>;
+  drain(): void;
 }
 
 /** What a relay's event says to its operator, or null for those that only programs read. */
@@ -28,6 +41,10 @@ export function describe(event: LogEvent): string | null {
       return 'Too many silent connections: not accepting more for now.';
     case 'listen.resumed':
       return 'Accepting connections again.';
+    case 'worker.lost':
+      return `Worker ${event.worker} has died, and its sessions with it; another takes its place.`;
+    case 'worker.back':
+      return `Worker ${event.worker} serves again.`;
     case 'listen.failed':
       return 'Cannot listen any more.';
     default:
@@ -35,11 +52,20 @@ export function describe(event: LogEvent): string | null {
   }
 }
 
-async function start(env: Env, folder: RelayFolder, options: RunOptions & { metricsOf: RelayMetrics }): Promise<Relay> {
-  const { egressAllow, dnsServers, metricsOf: counters } = options;
+async function createAlone(options: Omit<RelayOptions, 'counters'>, env: Env): Promise<RunningRelay> {
+  const metrics = new RelayMetrics();
+  const relay = await createRelay({ ...options, counters: metrics }, env);
+  metrics.observe(() => relay.status());
+  return { ...relay, metrics };
+}
+
+async function start(env: Env, folder: RelayFolder, options: RunOptions): Promise<RunningRelay> {
+  const { egressAllow, dnsServers, workers } = options;
   const { config, replayPath } = folder;
+  const setup = { config, replayPath, egressAllow, dnsServers };
   try {
-    return await createRelay({ config, replayPath, egressAllow, dnsServers, counters }, env);
+    if (workers === 1) return await createAlone(setup, env);
+    return await createSupervisor({ ...setup, workers, folder: folder.path }, env);
   } catch (cause) {
     if (!(cause instanceof TunnelError)) throw cause;
     const places = config.listen.map(({ address }) => formatHostPort(address)).join(', ');
@@ -50,7 +76,7 @@ async function start(env: Env, folder: RelayFolder, options: RunOptions & { metr
   }
 }
 
-async function openMetrics(env: Env, address: SocketAddress | null, metrics: RelayMetrics): Promise<Listener | null> {
+async function openMetrics(env: Env, address: SocketAddress | null, metrics: MetricsSource): Promise<Listener | null> {
   if (address === null) return null;
   try {
     return await serveMetrics(env, { address, metrics });
@@ -70,22 +96,20 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
   await using stack = new AsyncDisposableStack();
   const folder = await openRelayFolder(options.data);
   stack.defer(() => folder.close());
-  const metrics = new RelayMetrics();
-  const relay = stack.use(await start(env, folder, { ...options, metricsOf: metrics }));
-  metrics.observe(() => relay.status());
+  const relay = stack.use(await start(env, folder, options));
   const listen = listenTexts(relay.listen);
-  const metricsAt = await openMetrics(env, options.metrics, metrics);
+  const metricsAt = await openMetrics(env, options.metrics, relay.metrics);
   if (metricsAt !== null) stack.defer(() => metricsAt.close());
   stack.use(
     await serveControl(env, {
       folder: folder.path,
       commands: {
-        drain: () => {
+        drain: async () => {
           relay.drain();
           env.log({ event: 'relay.draining' });
-          return { ...relay.status() };
+          return { ...(await relay.status()) };
         },
-        status: () => ({ ...relay.status() }),
+        status: async () => ({ ...(await relay.status()) }),
       },
     }),
   );
@@ -98,7 +122,7 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
 }
 
 /** Where it listens, by transport; a transport with several places gives them joined by commas. */
-function listenTexts(listen: Relay['listen']): { readonly [transport: string]: string } {
+function listenTexts(listen: RunningRelay['listen']): { readonly [transport: string]: string } {
   const texts = new Map<string, string>();
   for (const { transport, address } of listen) {
     const before = texts.get(transport);

@@ -4,8 +4,7 @@ import type { Random } from '@rozan/tunnel';
 import { readPrivateFile, writeFileAtomically } from '../data-folder/private-files.ts';
 import { LOCAL_BOUNDS } from '../limits/constants.ts';
 
-const SOCKET_FILE = 'control.sock';
-const POINTER_FILE = 'control-path';
+const CONTROL_NAME = 'control';
 const MAX_POINTER_BYTES = 512;
 const PIPE_NAME_BYTES = 16;
 
@@ -13,38 +12,40 @@ const PIPE_NAME_BYTES = 16;
 const SHORT_FOLDER = '/tmp';
 
 /** The paths that `claimSocketPath` makes there. */
-const SHORT_PATH = /^\/tmp\/rozan-[A-Za-z0-9]{6}\/control\.sock$/;
+const SHORT_PATH = /^\/tmp\/rozan-[A-Za-z0-9]{6}\/[a-z0-9-]+\.sock$/;
 
-/** What `claimSocketPath` may be told, for tests. */
+/** What `claimSocketPath` may be told. */
 export interface SocketPathOptions {
+  /** What the socket is called: `NAME.sock`, and `NAME-path` is the file that says where it is instead; `control` without. */
+  readonly name?: string | undefined;
   readonly platform?: NodeJS.Platform | undefined;
   readonly maxPathBytes?: number | undefined;
 }
 
-/** A path for the control socket, claimed by the one relay that has the folder locked. */
+/** A path for a local socket, claimed by the one relay that has the folder locked. */
 export interface ClaimedPath {
   readonly path: string;
   /** Removes what was made for it. */
   release(): Promise<void>;
 }
 
-async function readPointer(folder: string): Promise<string | null> {
-  return (await readPrivateFile(join(folder, POINTER_FILE), MAX_POINTER_BYTES))?.toString() ?? null;
+async function readPointer(folder: string, name: string): Promise<string | null> {
+  return (await readPrivateFile(join(folder, pointerFile(name)), MAX_POINTER_BYTES))?.toString() ?? null;
 }
 
 /** Removes what a killed relay has left behind: the pointer, and the short folder that it points into. */
-async function removePointer(folder: string): Promise<void> {
-  const path = await readPointer(folder);
+async function removePointer(folder: string, name: string): Promise<void> {
+  const path = await readPointer(folder, name);
   if (path !== null && SHORT_PATH.test(path)) {
     await rm(path, { force: true });
     // Only an empty folder is removed: whatever else is in it is none of ours.
     await rmdir(dirname(path)).catch(() => undefined);
   }
-  await rm(join(folder, POINTER_FILE), { force: true });
+  await rm(join(folder, pointerFile(name)), { force: true });
 }
 
 /**
- * Chooses where the control socket of the relay in `folder` is. Systems take short paths only; if the folder's is too long, the socket goes
+ * Chooses where the control socket, or another one, of the relay in `folder` is. Systems take short paths only; if the folder's is too long, the socket goes
  * into a new folder of mode 0700 under /tmp, and a file in the relay's folder says where. Windows has named pipes instead: there the name is
  * random, and known only to who may read that file.
  */
@@ -53,15 +54,23 @@ export async function claimSocketPath(
   folder: string,
   options: SocketPathOptions = {},
 ): Promise<ClaimedPath> {
-  const { platform = process.platform, maxPathBytes = LOCAL_BOUNDS.socketPathBytes } = options;
-  await removePointer(folder);
-  const plain = join(resolve(folder), SOCKET_FILE);
+  const { platform = process.platform, maxPathBytes = LOCAL_BOUNDS.socketPathBytes, name = CONTROL_NAME } = options;
+  await removePointer(folder, name);
+  const plain = join(resolve(folder), socketFile(name));
   if (platform !== 'win32' && Buffer.byteLength(plain) <= maxPathBytes) {
     return { path: plain, release: async () => undefined };
   }
-  const path = platform === 'win32' ? pipeName(random) : join(await makeShortFolder(), SOCKET_FILE);
-  await writeFileAtomically(join(folder, POINTER_FILE), path);
-  return { path, release: () => removePointer(folder) };
+  const path = platform === 'win32' ? pipeName(random) : join(await makeShortFolder(), socketFile(name));
+  await writeFileAtomically(join(folder, pointerFile(name)), path);
+  return { path, release: () => removePointer(folder, name) };
+}
+
+function socketFile(name: string): string {
+  return `${name}.sock`;
+}
+
+function pointerFile(name: string): string {
+  return `${name}-path`;
 }
 
 function pipeName(random: Random): string {
@@ -76,5 +85,5 @@ async function makeShortFolder(): Promise<string> {
 
 /** Where the control socket of the relay in `folder` is, if one runs there. Throws `folder-not-private`. */
 export async function findSocketPath(folder: string): Promise<string> {
-  return (await readPointer(folder)) ?? join(resolve(folder), SOCKET_FILE);
+  return (await readPointer(folder, CONTROL_NAME)) ?? join(resolve(folder), socketFile(CONTROL_NAME));
 }

@@ -22,6 +22,8 @@ export type RelayErrorCode =
   | 'control-malformed'
   /** The command is unknown, or failed. */
   | 'control-failed'
+  /** Another process of the relay did not answer. */
+  | 'worker-silent'
   /** A stream's destination could not be reached; see `EgressError` for why. */
   | 'egress';
 

@@ -158,6 +158,29 @@ export const LOCAL_BOUNDS = {
   metricsIdleMs: 10 * SECOND,
 } as const;
 
+/** Worker processes and their supervisor. */
+export const WORKER_BOUNDS = {
+  workers: 256,
+  /** How long a worker waits for the replay memory; then it refuses the flight. */
+  verdictMs: 3 * SECOND,
+  /** Batches of flights on their way to the replay memory, and flights that may wait for the next one. */
+  flightBatches: 8,
+  waitingFlights: 4_096,
+  /** How long a worker waits to hear who owns a session; then the client is told to ask again. */
+  homeMs: 3 * SECOND,
+  /** How long a worker's socket waits for the header of a connection that is handed over. */
+  headerMs: 5 * SECOND,
+  /** How long a report of a worker is waited for; then its last one stands. */
+  reportMs: SECOND,
+  /** A worker that has died is started again after a time that doubles from the first to the last. */
+  firstRestartMs: 100,
+  longestRestartMs: 10 * SECOND,
+  /** A worker that has run for so long begins with the first again. */
+  settledMs: MINUTE,
+  /** How long workers may take to end before they are killed. */
+  stopMs: 1_200,
+} as const;
+
 /** Size of `relay.json` and counts inside it. */
 export const CONFIG_BOUNDS = {
   fileBytes: MIB,

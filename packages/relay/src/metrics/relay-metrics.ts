@@ -1,7 +1,7 @@
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import type { HandshakeOutcome } from '../accept/acceptor.ts';
 import type { DropReason } from '../datagrams/tally.ts';
-import type { RelayCounters, RelayStatus } from '../relay.ts';
+import type { RelayCounters, RelayStatus } from '../relay-core.ts';
 
 /** Label values come from these lists, so that no peer can add a time series. */
 const CARRIER_LOSS_CAUSES: ReadonlySet<string> = new Set([
@@ -22,6 +22,9 @@ const IDLE: RelayStatus = {
   heldBytes: 0,
   draining: false,
 };
+
+/** The metrics of one process, as they pass from worker to supervisor. */
+export type MetricValues = MetricObjectWithValues<MetricValue<string>>[];
 
 /** What a relay shows to its operator's Prometheus: sums only, nothing per user or destination. */
 export class RelayMetrics implements RelayCounters {
@@ -75,7 +78,9 @@ export class RelayMetrics implements RelayCounters {
       () => this.#status().strangers,
     );
     this.#gauge('rozan_relay_session_bytes', 'Memory that sessions hold', () => this.#status().heldBytes);
-    this.#gauge('rozan_relay_draining', 'Whether new sessions are refused', () => Number(this.#status().draining));
+    this.#gauge('rozan_relay_draining', 'Whether new sessions are refused', () => Number(this.#status().draining), {
+      aggregator: 'max',
+    });
     this.#gauge('process_resident_memory_bytes', 'Memory of the process', () => process.memoryUsage.rss());
     this.#gauge('process_cpu_seconds_total', 'Processor time of the process', () => {
       const { user, system } = process.cpuUsage();
@@ -96,6 +101,11 @@ export class RelayMetrics implements RelayCounters {
   /** All metrics, in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** All metrics as values, for `MergedMetrics`. */
+  values(): Promise<MetricValues> {
+    return this.#registry.getMetricsAsJSON();
   }
 
   handshake(outcome: HandshakeOutcome): void {
@@ -150,7 +160,10 @@ export class RelayMetrics implements RelayCounters {
     return new Counter({ name, help, labelNames, registers: [this.#registry] });
   }
 
-  #gauge(name: string, help: string, read: () => number): void {
-    const gauge: Gauge = new Gauge({ name, help, registers: [this.#registry], collect: () => gauge.set(read()) });
+  /** `aggregator`: what the values of several workers make together. */
+  #gauge(name: string, help: string, read: () => number, options: { readonly aggregator?: 'sum' | 'max' } = {}): void {
+    const { aggregator = 'sum' } = options;
+    const collect = () => gauge.set(read());
+    const gauge: Gauge = new Gauge({ name, help, aggregator, registers: [this.#registry], collect });
   }
 }

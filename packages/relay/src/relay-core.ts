@@ -1,0 +1,136 @@
+import { totalmem } from 'node:os';
+import { keyPairOf, prepareChannel } from '@rozan/protocol';
+import type { Conn, Env } from '@rozan/tunnel';
+import {
+  Acceptor,
+  type Handover,
+  type HandshakeOutcome,
+  type ReplayGuard,
+  type SessionHomes,
+} from './accept/acceptor.ts';
+import { Listeners } from './accept/listeners.ts';
+import type { RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
+import { createEgress } from './egress/dial.ts';
+import type { AllowRule } from './egress/guard.ts';
+import { readOwnAddresses } from './egress/own-addresses.ts';
+import { createResolver } from './egress/resolver.ts';
+import { DETACHED_BOUNDS, SOURCE_BOUNDS } from './limits/constants.ts';
+import { MemoryBudget } from './limits/memory-budget.ts';
+import { SourceLimits } from './limits/source-limits.ts';
+import { workerBounds } from './limits/worker-bounds.ts';
+import type { SessionCounters } from './relay-session.ts';
+import { type LookupWatcher, SessionRegistry } from './session-registry.ts';
+import { StrangerHall } from './strangers/stranger-hall.ts';
+
+/** What every relay is told, whether it is one process or several. */
+export interface RelaySetup {
+  readonly config: RelayConfig;
+  readonly egressAllow: readonly AllowRule[];
+  /** Name servers to ask instead of the machine's own resolver. */
+  readonly dnsServers?: readonly string[] | undefined;
+  /** Memory of the machine in bytes, of which the relay takes a share; read from the system without. */
+  readonly machineBytes?: number | undefined;
+}
+
+/** What one serving process of a relay needs. */
+export interface RelayCoreOptions extends RelaySetup {
+  readonly counters: RelayCounters;
+  readonly replayGuard: ReplayGuard;
+  /** How many processes serve this relay, each with its share of the caps; 1 without. */
+  readonly workers?: number | undefined;
+  /** Where the sessions of the other processes are. */
+  readonly homes?: SessionHomes | undefined;
+  /** Tells the others which sessions are here. */
+  readonly watcher?: LookupWatcher | undefined;
+}
+
+/** What a relay counts. */
+export interface RelayCounters extends SessionCounters {
+  handshake(outcome: HandshakeOutcome): void;
+}
+
+/** Numbers of this moment. */
+export interface RelayStatus {
+  readonly sessions: number;
+  readonly detachedSessions: number;
+  readonly streams: number;
+  readonly strangers: number;
+  readonly heldBytes: number;
+  readonly draining: boolean;
+}
+
+/** A running relay. Disposing it ends its sessions (their streams are reset with `relay-shutdown`) and closes its listeners. */
+export interface Relay extends AsyncDisposable {
+  /** Where it listens, by transport, with the ports that were picked. */
+  readonly listen: readonly TransportAddress[];
+  status(): RelayStatus;
+  /** Takes no new sessions and asks clients to open new streams elsewhere; what runs goes on. */
+  drain(): void;
+}
+
+/** One serving process of a relay. */
+export interface RelayCore extends Relay {
+  /** Takes a connection that another process of this relay has accepted. */
+  acceptHandedOver(conn: Conn, from: Pick<Handover, 'source' | 'transport'>): void;
+}
+
+function createRegistry(env: Env, options: RelayCoreOptions, budget: MemoryBudget): SessionRegistry {
+  const { dnsServers: servers, egressAllow: allow, counters } = options;
+  const resolver = createResolver(env.clock, { servers });
+  const egress = createEgress(env, { resolver, rules: { allow, ownAddresses: readOwnAddresses() } });
+  const { streamsPerSession } = SOURCE_BOUNDS;
+  return new SessionRegistry({ env, egress, budget, streamsPerSession, counters }, options.watcher);
+}
+
+/** Starts what accepts and serves. Rejects with a `TunnelError` when it cannot listen; nothing is left behind then. */
+export async function createRelayCore(options: RelayCoreOptions, env: Env): Promise<RelayCore> {
+  await using stack = new AsyncDisposableStack();
+  const { config } = options;
+  const bounds = workerBounds(options.workers ?? 1, options.machineBytes ?? totalmem());
+  const budget = new MemoryBudget(env.clock, bounds.budget);
+  stack.defer(() => budget.close());
+  const registry = createRegistry(env, options, budget);
+  stack.defer(() => registry.closeAll('relay-shutdown'));
+  const strangers = new StrangerHall(env, {
+    idleMs: config.strangerIdleMs,
+    bounds: bounds.strangers,
+    onFull: () => {
+      env.log({ event: 'listen.paused' });
+      listeners.close().catch(() => {});
+    },
+    onRoom: () => {
+      env.log({ event: 'listen.resumed' });
+      listeners.open().catch(() => env.log({ event: 'listen.failed' }));
+    },
+  });
+  stack.defer(() => strangers.close());
+  const acceptor = new Acceptor(env, {
+    relayKey: keyPairOf(config.staticKey),
+    channels: config.channels.map(({ id, accessSecret }) => prepareChannel(id, accessSecret)),
+    replayGuard: options.replayGuard,
+    registry,
+    limits: new SourceLimits(env.clock, env.random, bounds.sources),
+    strangers,
+    retentionMs: DETACHED_BOUNDS.retentionMs,
+    onOutcome: (outcome) => options.counters.handshake(outcome),
+    homes: options.homes,
+  });
+  const listeners = new Listeners(env, config.listen, (conn, transport) => acceptor.accept(conn, transport));
+  stack.defer(() => listeners.close());
+  await listeners.open();
+  const running = stack.move();
+  return {
+    listen: listeners.places,
+    status: () => ({
+      sessions: registry.size,
+      detachedSessions: registry.detachedCount,
+      streams: registry.streamCount,
+      strangers: strangers.count,
+      heldBytes: budget.chargedBytes,
+      draining: registry.draining,
+    }),
+    drain: () => registry.drain(),
+    acceptHandedOver: (conn, from) => acceptor.acceptHandedOver(conn, from),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
