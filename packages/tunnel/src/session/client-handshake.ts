@@ -91,17 +91,17 @@ export async function attachOver(env: Env, conn: Conn, options: AttachOptions): 
   const { relay, attach, relayClock, signal } = options;
   const startMs = env.clock.monotonicMs();
   conn.on('error', () => {});
-  const fraction = env.random.fraction();
-  const handshake = startClientHandshake({
-    relayPublicKey: relay.publicKey,
-    accessSecret: relay.accessSecret,
-    attach,
-    ...relayClock.stamp(),
-    paddingBytes: drawPaddingBytes({ fraction, minBytes: 0, maxBytes: MAX_FLIGHT_PADDING_BYTES }),
-    random: (count) => env.random.bytes(count),
-  });
-  conn.write(handshake.flight);
   try {
+    const fraction = env.random.fraction();
+    const handshake = startClientHandshake({
+      relayPublicKey: relay.publicKey,
+      accessSecret: relay.accessSecret,
+      attach,
+      ...relayClock.stamp(),
+      paddingBytes: drawPaddingBytes({ fraction, minBytes: 0, maxBytes: MAX_FLIGHT_PADDING_BYTES }),
+      random: (count) => env.random.bytes(count),
+    });
+    conn.write(handshake.flight);
     const { reply, keys, sessionSecret, leftover } = await exchange(conn, handshake.receive, signal);
     relayClock.correct(reply.relayTimeMs);
     if (reply.status !== 'accepted')

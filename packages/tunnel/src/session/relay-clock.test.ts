@@ -30,3 +30,11 @@ it('a forgotten correction makes stamps unsynced again', () => {
   relayClock.forget();
   assert.deepEqual(relayClock.stamp(), { stampMs: 1000, synced: false });
 });
+
+it('a relay that tells the end of time gets a stamp that can be written', async () => {
+  const clock = new ManualClock(0);
+  const relayClock = new RelayClock(clock);
+  relayClock.correct(2 ** 48 - 1);
+  await clock.advance(5000);
+  assert.deepEqual(relayClock.stamp(), { stampMs: 2 ** 48 - 1, synced: true });
+});
