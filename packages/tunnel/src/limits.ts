@@ -75,9 +75,15 @@ export const RELAY_WATCH_MS = 30_000;
 /** How often a client looks at its carriers, on average. */
 export const WATCH_MS = 500;
 
+/** For so long bytes that complete no record count as a sign of life: far longer than a record takes that fits its carrier's rate. */
+export const PARTIAL_RECORD_MS = 30_000;
+
 /** How long a carrier that was given up stays open and is drained: a random time between these. */
 export const LINGER_MIN_MS = 20_000;
 export const LINGER_MAX_MS = 60_000;
+
+/** Connections on which bytes were changed and that a client drains until their peers end them; older ones are closed late. */
+export const MAX_DRAINED_CONNS = 64;
 
 /** Waiting time between attempts to attach: doubles from the first to the last, each drawn from half of it to all of it. */
 export const ATTACH_BACKOFF_MIN_MS = 100;

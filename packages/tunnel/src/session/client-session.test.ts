@@ -13,6 +13,14 @@ import { countBytes, createClientSetup, openEcho } from './testing/client-setup.
 const TARGET = Buffer.from('target');
 const SECRET = Buffer.alloc(32, 5);
 
+it('tells once that the relay drains, however often it says so', async () => {
+  const setup = await createClientSetup();
+  await openEcho(setup);
+  for (let count = 0; count < 100; count += 1) setup.relay.sendDrain();
+  await setup.clock.advance(1000);
+  assert.equal(setup.drains.length, 1);
+});
+
 describe('a client session that loses its carrier', () => {
   it('attaches another at once, and its streams go on', async () => {
     const setup = await createClientSetup();

@@ -59,6 +59,7 @@ export class ClientSession {
   readonly #retentionMs: number;
   #nextCarrierId = 1;
   #attaching = false;
+  #isDraining = false;
   /** Carriers lost one after the other on which no record came: somebody lets handshakes through and nothing else. */
   #fruitless = 0;
   #detachedSinceMs: number | null = null;
@@ -77,7 +78,7 @@ export class ClientSession {
       role: 'client',
       events: {
         onCarrierLost: (carrier, cause) => this.#onCarrierLost(carrier, cause),
-        onDrain: () => options.events.onDrain?.(),
+        onDrain: () => this.#onDrain(),
         onClosed: (code) => this.#onClosed(code),
         onProgress: (carrier) => this.#checkRotation(carrier),
       },
@@ -113,10 +114,17 @@ export class ClientSession {
     this.#options.events.onClosed?.(code);
   }
 
+  /** A relay that says it again says nothing new. */
+  #onDrain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#options.events.onDrain?.();
+  }
+
   // --- carriers -------------------------------------------------------------------------------------------------------------------
 
   #add(attached: AttachedCarrier, resumed: boolean): void {
-    const link = { ...attached.link, onUnauthentic: (conn: Conn) => this.#drained.take(conn) };
+    const link = { ...attached.link, onUnauthentic: (conn: Conn) => this.#drained.take(this.#env, conn) };
     const carrier = this.#session.addCarrier(link, { confirmed: true, leftover: attached.leftover });
     if (carrier.lost) return;
     this.#detachedSinceMs = null;

@@ -1,4 +1,5 @@
 import type { Env } from '../env.ts';
+import { MAX_DRAINED_CONNS } from '../limits.ts';
 import type { Conn } from '../network.ts';
 import { linger } from './linger.ts';
 
@@ -12,8 +13,14 @@ export class DrainedConns {
   }
 
   /** Takes a connection over that nobody reads any more. */
-  take(conn: Conn): void {
+  take(env: Env, conn: Conn): void {
     if (conn.destroyed) return;
+    const [oldest] = this.#conns;
+    // Whoever changes bytes on every connection and lets none end must not take all descriptors.
+    if (oldest !== undefined && this.#conns.size >= MAX_DRAINED_CONNS) {
+      this.#conns.delete(oldest);
+      linger(env, oldest);
+    }
     this.#conns.add(conn);
     conn.on('error', () => {});
     conn.once('close', () => this.#conns.delete(conn));

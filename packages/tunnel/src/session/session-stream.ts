@@ -161,7 +161,9 @@ export class SessionStream extends Duplex implements TunnelStream {
     const ending = this.writableFinished && this.#reassembly.complete;
     if (!clean && !ending && this.#resetBy === null) this.#abort('us', this.#resetCode);
     this.#consumeRest();
+    const held = this.#heldWrite;
     this.#heldWrite = null;
+    held?.();
     done(error);
   }
 

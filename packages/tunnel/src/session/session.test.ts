@@ -194,6 +194,18 @@ describe('a session', () => {
     assert.equal((await runUntil(pair, readAll(other))).length, 100_000);
   });
 
+  it('answers every write of a stream that is reset while it waits for a carrier', async () => {
+    const pair = await createSessionPair();
+    const stream = pair.client.openStream(TARGET);
+    const answers: string[] = [];
+    for (const name of ['first', 'second']) stream.write(name, () => answers.push(name));
+    await pair.clock.advance(10);
+    assert.deepEqual(answers, []);
+    stream.reset('cancelled');
+    await pair.clock.advance(10);
+    assert.deepEqual(answers, ['first', 'second']);
+  });
+
   it('leaks no credit: after hundreds of streams reset in the middle, a large transfer still goes through', async () => {
     const pair = await createSessionPair({ latencyMs: 2 });
     await pair.attach();

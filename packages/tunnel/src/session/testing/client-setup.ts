@@ -17,6 +17,7 @@ export interface ClientSetup extends FakeRelay {
   readonly failures: unknown[];
   readonly closed: ResetCode[];
   readonly detachments: number[];
+  readonly drains: number[];
 }
 
 /** Starts a session over its first carrier. */
@@ -33,6 +34,7 @@ export async function createClientSetup(
     failures: [] as unknown[],
     closed: [] as ResetCode[],
     detachments: [] as number[],
+    drains: [] as number[],
   };
   const client = new ClientSession(fake.env, first, {
     dial: (nextAttach, signal) => fake.dial(nextAttach, signal),
@@ -42,6 +44,7 @@ export async function createClientSetup(
       onCarrierLost: (carrier, cause) => records.lost.push({ carrier, cause, atMs: clock.monotonicMs() }),
       onSuspect: (carrier) => records.suspects.push({ carrier, atMs: clock.monotonicMs() }),
       onDetached: () => records.detachments.push(clock.monotonicMs()),
+      onDrain: () => records.drains.push(clock.monotonicMs()),
       onAttachFailed: (error) => records.failures.push(error),
       onClosed: (code) => records.closed.push(code),
     },
