@@ -157,7 +157,7 @@ class RateLimit {
 
 /**
  * Judges first flights whose outer layer is authentic. One for all workers of a relay. When it is full it refuses; it never forgets
- * a flight that could still be replayed. With the defaults it takes at most 45 MB, and no one channel can fill the unsynced half.
+ * a flight that could still be replayed. With the defaults it takes at most about 110 MB, and no one channel can fill the unsynced half.
  */
 export class ReplayMemory {
   readonly #synced: IdMemory;
@@ -167,11 +167,11 @@ export class ReplayMemory {
   readonly #burst: number;
 
   constructor(options: ReplayMemoryOptions) {
-    const { startMs, syncedCapacity = 2 ** 18, unsyncedCapacity = 2 ** 18 } = options;
+    const { startMs, syncedCapacity = 2 ** 18, unsyncedCapacity = 1_000_000 } = options;
     this.#synced = new IdMemory(SYNCED, syncedCapacity, startMs);
     this.#unsynced = new IdMemory(UNSYNCED, unsyncedCapacity, Number.NEGATIVE_INFINITY);
-    this.#perSecond = options.unsyncedPerSecond ?? 2;
-    this.#burst = options.unsyncedBurst ?? 256;
+    this.#perSecond = options.unsyncedPerSecond ?? 10;
+    this.#burst = options.unsyncedBurst ?? 2000;
   }
 
   /** Flights remembered now. */

@@ -67,6 +67,7 @@ export class RelaySession {
   /** A carrier of it has been confirmed; before that the session is worth nothing to anybody. */
   #confirmed = false;
   #charged = 0;
+  #roomWaiters: (() => void)[] = [];
 
   constructor(
     context: RelaySessionContext,
@@ -166,6 +167,7 @@ export class RelaySession {
     for (const { id } of idsHeld(this.#lookupKey, this.#accepted)) this.#table.delete(id.toString('latin1'));
     this.#flows.closeAll();
     this.#account.close();
+    this.#onRoom();
     this.permit.close();
     this.#onOver(this);
   }
@@ -180,7 +182,7 @@ export class RelaySession {
   /** Whoever is told no waits for room, again if another was faster when there was some. */
   #mayHoldMore(): boolean {
     if (this.#account.hasRoom()) return true;
-    this.#account.onRoom(() => this.session.wake());
+    this.#account.onRoom(() => this.#onRoom());
     return false;
   }
 
@@ -206,6 +208,7 @@ export class RelaySession {
   async #connect(stream: SessionStream, encodedTarget: Buffer): Promise<void> {
     const target = decodeTarget(encodedTarget);
     const conn = await this.#dial(stream, target);
+    await this.#room();
     if (stream.destroyed) {
       conn.destroy();
       return;
@@ -215,6 +218,22 @@ export class RelaySession {
       resetA: (error) => stream.reset(resetCodeFor(error)),
       onDone: ({ bytesAToB, bytesBToA }) => this.#context.counters.moved({ up: bytesAToB, down: bytesBToA }),
     });
+  }
+
+  /** Waits until the session may hold more: the first read of a new stream must not go over the budget. */
+  #room(): Promise<void> {
+    if (this.#account.hasRoom()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#roomWaiters.push(resolve);
+      this.#account.onRoom(() => this.#onRoom());
+    });
+  }
+
+  #onRoom(): void {
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const resolve of waiters) resolve();
+    this.session.wake();
   }
 
   async #dial(stream: SessionStream, target: Target): Promise<Conn> {

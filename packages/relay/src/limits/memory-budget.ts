@@ -1,4 +1,4 @@
-import type { Clock } from '@rozan/tunnel';
+import type { CancelTimer, Clock } from '@rozan/tunnel';
 import { DETACHED_BOUNDS, MEMORY_BOUNDS } from './constants.ts';
 import { DetachedList } from './detached-list.ts';
 
@@ -10,6 +10,10 @@ export type EvictionCause =
   | 'memory'
   /** Too many sessions of its channel or prefix are without a carrier. */
   | 'detached-cap';
+
+/** What a session that may read again is taken to read at once, and for how long that is held against the others. */
+const PROMISED_BYTES = 128 * 1024;
+const PROMISE_MS = 50;
 
 /** A session, as far as the budget is concerned. */
 export interface BudgetedSession {
@@ -100,7 +104,10 @@ class Account implements SessionAccount {
 
   onRoom(callback: () => void): void {
     if (this.hasRoom()) callback();
-    else if (!this.#isClosed) this.#waiting = callback;
+    else if (!this.#isClosed) {
+      this.#waiting = callback;
+      this.#budget.noteWaiting(this);
+    }
   }
 
   /** Calls back whoever waits, once there is room to spare: not at every byte around the bound. */
@@ -109,11 +116,8 @@ class Account implements SessionAccount {
     if (callback === null) return;
     if (this.bytes > this.#limit * MEMORY_BOUNDS.resumeShare || !this.#budget.hasRoomToSpare()) return;
     this.#waiting = null;
+    this.#budget.noteServed(this);
     callback();
-  }
-
-  get isWaiting(): boolean {
-    return this.#waiting !== null;
   }
 
   detach(): void {
@@ -130,6 +134,7 @@ class Account implements SessionAccount {
     this.#isClosed = true;
     this.bytes = 0;
     this.#waiting = null;
+    this.#budget.noteServed(this);
     this.#budget.forget(this, bytes);
   }
 }
@@ -142,14 +147,19 @@ class Account implements SessionAccount {
 export class MemoryBudget {
   readonly #bounds: BudgetBounds;
   readonly #detached: DetachedList<Account>;
-  readonly #accounts = new Set<Account>();
   /** Detached accounts above `detachedSessionBytes`, the longest detached first. */
   readonly #oversized = new Set<Account>();
+  /** Accounts that wait for room, the longest waiting first. */
+  readonly #waiting = new Set<Account>();
+  readonly #clock: Clock;
+  #promisedBytes = 0;
+  #cancelPromises: CancelTimer | null = null;
   #bytes = 0;
   #isEvicting = false;
 
   constructor(clock: Clock, bounds: BudgetBounds) {
     this.#bounds = bounds;
+    this.#clock = clock;
     this.#detached = new DetachedList(clock, {
       ...bounds,
       groupsOf: ({ session }) => ({ channel: session.channel, prefix: session.prefix }),
@@ -175,7 +185,6 @@ export class MemoryBudget {
   /** Opens the account of a session that has a carrier. */
   register(session: BudgetedSession): SessionAccount {
     const account = new Account(this, session, this.#bounds.liveSessionBytes);
-    this.#accounts.add(account);
     return account;
   }
 
@@ -191,10 +200,19 @@ export class MemoryBudget {
 
   /** For accounts: bytes more, or fewer. */
   add(bytes: number): void {
-    const hadRoom = this.hasRoomToSpare();
     this.#bytes += bytes;
     if (bytes > 0) this.#shrink();
-    else if (!hadRoom && this.hasRoomToSpare()) this.#wakeAll();
+    else if (this.#waiting.size > 0) this.#serveWaiting();
+  }
+
+  /** For accounts: the session waits for room, behind those that wait already. */
+  noteWaiting(account: Account): void {
+    this.#waiting.add(account);
+  }
+
+  /** For accounts: the session waits no more. */
+  noteServed(account: Account): void {
+    this.#waiting.delete(account);
   }
 
   /** For accounts: the session has lost its last carrier. */
@@ -211,13 +229,13 @@ export class MemoryBudget {
 
   /** For accounts: the session is over. */
   forget(account: Account, bytes: number): void {
-    this.#accounts.delete(account);
     this.#leave(account);
     this.add(-bytes);
   }
 
-  /** Ends all retention timers; accounts stay as they are. */
+  /** Ends all timers; accounts stay as they are. */
   close(): void {
+    this.#cancelPromises?.();
     this.#detached.close();
   }
 
@@ -248,7 +266,18 @@ export class MemoryBudget {
     this.#isEvicting = false;
   }
 
-  #wakeAll(): void {
-    for (const account of [...this.#accounts].filter((each) => each.isWaiting)) account.wake();
+  /** Lets as many read again as a first read of each leaves room for, the longest waiting first. What they read is counted only later. */
+  #serveWaiting(): void {
+    for (const account of [...this.#waiting]) {
+      if (this.#bytes + this.#promisedBytes > this.#bounds.totalBytes * this.#bounds.resumeShare) break;
+      this.#promisedBytes += PROMISED_BYTES;
+      account.wake();
+    }
+    if (this.#promisedBytes === 0 || this.#cancelPromises !== null) return;
+    this.#cancelPromises = this.#clock.setTimer(PROMISE_MS, () => {
+      this.#cancelPromises = null;
+      this.#promisedBytes = 0;
+      this.#serveWaiting();
+    });
   }
 }

@@ -16,6 +16,7 @@ import {
   FREED_BYTES,
   MAX_RECORD_BYTES,
   MIN_RECORD_BYTES,
+  PARTIAL_RECORD_MS,
   RECORD_TIME_MS,
 } from '../limits.ts';
 import type { Conn } from '../network.ts';
@@ -96,6 +97,8 @@ export class Carrier {
   #elicitedRecords = 0;
   #elicitedBytes = 0;
   #sentRecords = 0;
+  /** When the first bytes came behind the last whole record. */
+  #partialSinceMs: number | null = null;
   #over = false;
   readonly #onData = (chunk: Buffer): boolean => {
     this.#receive(chunk);
@@ -173,13 +176,17 @@ export class Carrier {
 
   #receive(chunk: Buffer): void {
     if (this.#over) return;
-    this.lastReceivedMs = this.#env.clock.monotonicMs();
+    const nowMs = this.#env.clock.monotonicMs();
     this.bytesReceived += chunk.length;
-    this.suspect = false;
+    // Bytes alone are no sign of life for ever: with a length that somebody has changed a record would never be whole.
+    if (nowMs - (this.#partialSinceMs ?? nowMs) < PARTIAL_RECORD_MS) this.#noteLife(nowMs);
+    this.#partialSinceMs ??= nowMs;
     try {
       this.#link.opener.push(chunk);
       for (let record = this.#link.opener.next(); record !== null; record = this.#link.opener.next()) {
         this.receivedRecords += 1;
+        this.#partialSinceMs = null;
+        this.#noteLife(nowMs);
         if (!this.confirmed) this.#confirm();
         this.#events.onRecord(this, record);
         if (this.#over) return;
@@ -191,6 +198,11 @@ export class Carrier {
       return;
     }
     this.#events.onBatch(this);
+  }
+
+  #noteLife(nowMs: number): void {
+    this.lastReceivedMs = nowMs;
+    this.suspect = false;
   }
 
   #confirm(): void {
