@@ -42,10 +42,45 @@ const rozan =
       ...['--socks', `${HOST}:0`, '--http', `${HOST}:0`],
     ]);
     return {
-      chain: [{ host: HOST, port: Number(client.socks.split(':').at(-1)) }],
+      chain: [{ host: HOST, port: portOf(client.socks) }],
       accounts: { client: [client.pid], server: [relay.pid] },
     };
   };
+
+const portOf = (address) => Number(address.split(':').at(-1));
+
+/** A relay with so many workers; its files begin with `name`. */
+export async function startRelay(launch, { name, workers }) {
+  const data = launch.file(name);
+  const listen = `opaque=${HOST}:${await freePort()}`;
+  const printed = await runRozan(launch, `${name}.init`, ['relay', 'init', '--data', data, '--listen', listen]);
+  const entry = launch.file(`${name}.entry`, printed);
+  const args = ['relay', '--data', data, '--json', '--workers', String(workers), '--egress-allow', `${HOST}/32`];
+  const { pid } = await startRozan(launch, name, args);
+  return {
+    name,
+    pid,
+    entry,
+    /** Sessions of each worker now. */
+    sessionsByWorker: async () => {
+      const status = JSON.parse(
+        await runRozan(launch, `${name}.status`, ['relay', 'status', '--data', data, '--json']),
+      );
+      return status.sessionsByWorker ?? [status.sessions];
+    },
+  };
+}
+
+/** Clients of a relay, one after another; each with the SOCKS chain that leads through it. */
+export async function startClients(launch, { name, entry }, count) {
+  const clients = [];
+  for (let number = 1; number <= count; number += 1) {
+    const args = ['client', '--entry', entry, '--json', '--socks', `${HOST}:0`, '--http', `${HOST}:0`];
+    const { socks, pid } = await startRozan(launch, `${name}-client-${number}`, args);
+    clients.push({ pid, chain: [{ host: HOST, port: portOf(socks) }] });
+  }
+  return clients;
+}
 
 /** By name. */
 export const RECIPES = { 'rozan-opaque': rozan('opaque') };
