@@ -66,6 +66,13 @@ export interface CarrierEvents {
   onLost(carrier: Carrier, cause: CarrierLossCause): void;
 }
 
+/**
+ * A carrier that starts from what is known of the path sends so much at once, beyond what the path holds, and what more there is at this
+ * multiple of the rate: what both sides pour in at once would have each one's acknowledgements wait behind all of it.
+ */
+const START_MS = 60;
+const START_PACE = 1.25;
+
 /** One live connection under a session: seals and opens its records and counts what has happened on it. */
 export class Carrier {
   readonly id: number;
@@ -97,6 +104,7 @@ export class Carrier {
   #elicitedRecords = 0;
   #elicitedBytes = 0;
   #sentRecords = 0;
+  #firstSentMs = 0;
   /** When the first bytes came behind the last whole record. */
   #partialSinceMs: number | null = null;
   #over = false;
@@ -161,8 +169,11 @@ export class Carrier {
 
   /** Whether stream bytes may be added to what is in flight, here and on carriers that this one takes over from. */
   hasRoom(elsewhereBytes: number): boolean {
-    const { inFlightBytes, windowBytes } = this.ledger;
-    return this.writable && inFlightBytes < Math.max(windowBytes - elsewhereBytes, windowBytes / 4);
+    const { inFlightBytes, windowBytes, rate, leastRttMs } = this.ledger;
+    const ageMs = this.#env.clock.monotonicMs() - this.#firstSentMs;
+    const startBytes = rate === 0 ? windowBytes : rate * (leastRttMs + START_MS + START_PACE * ageMs);
+    const roomBytes = Math.min(windowBytes, startBytes);
+    return this.writable && inFlightBytes < Math.max(roomBytes - elsewhereBytes, roomBytes / 4);
   }
 
   /** The plaintext bytes that a record should have now: small on a slow carrier, so that none takes long. */
@@ -258,6 +269,7 @@ export class Carrier {
       if (free === null || chunk.length < FREED_BYTES) conn.write(chunk);
       else conn.write(chunk, () => free(chunk));
     }
+    if (this.#sentRecords === 0) this.#firstSentMs = nowMs;
     this.bytesSent += bytes;
     if (options.items.length > 0) {
       if (!options.isPing) this.idlePings = 0;

@@ -34,8 +34,9 @@ export type CutKind = 'rst' | 'fin' | 'stall';
 /** The same as a socket's buffers on a machine with little memory. */
 const DEFAULT_WINDOW_BYTES = 64 * 1024;
 
-/** Bytes pass a slow line in pieces of this size. */
+/** Bytes pass a slow line in pieces of at least this size, and of what passes in this time. */
 const LINE_PIECE_BYTES = 256;
+const LINE_PIECE_MS = 5;
 
 /** What the system says of a connection that its peer has reset. */
 function connectionReset(): Error {
@@ -111,8 +112,9 @@ export class MemoryLane {
       return;
     }
     line.freeAtMs = Math.max(line.freeAtMs, nowMs);
-    for (let start = 0; start < bytes.length; start += LINE_PIECE_BYTES) {
-      const piece = bytes.subarray(start, start + LINE_PIECE_BYTES);
+    const pieceBytes = Math.max(LINE_PIECE_BYTES, line.bytesPerMs * LINE_PIECE_MS);
+    for (let start = 0; start < bytes.length; start += pieceBytes) {
+      const piece = bytes.subarray(start, start + pieceBytes);
       line.freeAtMs += piece.length / line.bytesPerMs;
       this.#queue.push({ bytes: piece, arrivesAtMs: line.freeAtMs + this.#latencyMs });
     }
