@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createEnv, type DatagramSocket } from '@rozan/tunnel';
 import { startCutNetwork } from './cut-network.ts';
 import { cpuMs } from './process-cost.ts';
+import type { Program } from './program.ts';
 import { openAssociation } from './udp-association.ts';
 
 /** A stream of datagrams to measure. */
@@ -76,6 +77,11 @@ async function startEcho(): Promise<{ socket: DatagramSocket; heard: Set<number>
   return { socket, heard };
 }
 
+/** Processor time of a program and of the processes that it has started. */
+function cpuOf(program: Program): number {
+  return [program.pid, ...program.children()].reduce((sum, pid) => sum + cpuMs(pid), 0);
+}
+
 /** Sends a stream of datagrams through relay and client to a site that sends it back, while carriers are cut. */
 export async function measureUdp(options: UdpRunOptions): Promise<UdpFigures> {
   await using stack = new AsyncDisposableStack();
@@ -103,7 +109,7 @@ export async function measureUdp(options: UdpRunOptions): Promise<UdpFigures> {
   );
   const target = { host: '127.0.0.1', port: site.address.port, as: 'address' } as const;
   const startMs = performance.now();
-  const cpuBefore = { client: cpuMs(client.pid), relay: cpuMs(relay.pid) };
+  const cpuBefore = { client: cpuOf(client), relay: cpuOf(relay) };
   const sent = await pace(options, (number) => {
     const bytes = Buffer.alloc(options.datagramBytes, number % 251);
     bytes.writeUInt32BE(number, 0);
@@ -127,8 +133,8 @@ export async function measureUdp(options: UdpRunOptions): Promise<UdpFigures> {
     wrong,
     roundTripMs: { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) },
     cpuMsPer1000: {
-      client: (1000 * (cpuMs(client.pid) - cpuBefore.client)) / sent,
-      relay: (1000 * (cpuMs(relay.pid) - cpuBefore.relay)) / sent,
+      client: (1000 * (cpuOf(client) - cpuBefore.client)) / sent,
+      relay: (1000 * (cpuOf(relay) - cpuBefore.relay)) / sent,
     },
   };
 }
