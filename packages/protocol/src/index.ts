@@ -49,7 +49,7 @@ export {
 } from './lookup.ts';
 export { drawPaddingBytes, MAX_FLIGHT_PADDING_BYTES, type PaddingBounds } from './padding.ts';
 export { Reassembly } from './reassembly.ts';
-export { ReceiveWindow, type WindowBounds } from './receive-window.ts';
+export { type GrowthPool, ReceiveWindow, type WindowBounds } from './receive-window.ts';
 export {
   MAX_RECORD_PLAINTEXT,
   RECORD_OVERHEAD_BYTES,

@@ -55,6 +55,29 @@ describe('ReceiveWindow', () => {
     assert.equal(window.limit, 400 + BOUNDS.maxBytes);
   });
 
+  it('lets out all of a full-grown window beside bytes that nobody reads', () => {
+    const window = new ReceiveWindow({ initialBytes: 16_000, maxBytes: 16_000 }, 0);
+    assert.equal(window.consume(6000, 10_000, 50), null);
+    assert.equal(window.crowd(14_000), null);
+    assert.equal(window.crowd(14_001), 22_000);
+    assert.equal(window.crowd(22_000), null);
+  });
+
+  it('leaves room for others to grow, and gives back what it took', () => {
+    const pool = { leftBytes: 16_000 };
+    const windows = Array.from({ length: 10 }, () => new ReceiveWindow(BOUNDS, 0, pool));
+    for (const window of windows) for (let round = 0; round < 10; round += 1) window.consume(window.bytes, 0, 50);
+    assert.deepEqual(
+      windows.map(({ bytes }) => bytes),
+      [8000, 4000, 4000, 2000, 2000, 1000, 1000, 1000, 1000, 1000],
+    );
+    for (const window of windows) {
+      window.release();
+      window.release();
+    }
+    assert.equal(pool.leftBytes, 16_000);
+  });
+
   it('stays as it is with a slow reader', () => {
     const window = new ReceiveWindow(BOUNDS, 0);
     for (let round = 1; round <= 10; round += 1) window.consume(600, round * 1000, 50);

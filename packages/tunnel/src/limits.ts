@@ -11,6 +11,12 @@ export const CARRIER_IN_FLIGHT: LedgerBounds = { initialBytes: 32 * KIB, minByte
 /** What a stream's receiver takes before the reader has read; both sides start from `initialBytes` (docs/spec/wire.md). */
 export const STREAM_WINDOW: WindowBounds = { initialBytes: 256 * KIB, maxBytes: 24 * MIB };
 
+/**
+ * By how much the windows of a session's streams grow together. What is left of the session's window is for the first windows of others:
+ * readers that have stopped after a quick start must not stop everybody.
+ */
+export const STREAM_GROWTH_BYTES: number = 24 * MIB;
+
 /** What a session's receiver takes over all its streams. */
 export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * MIB };
 

@@ -3,6 +3,7 @@ import {
   ByteQueue,
   type DataFrame,
   freeMemory,
+  type GrowthPool,
   type Piece,
   ProtocolError,
   Reassembly,
@@ -18,6 +19,8 @@ import type { TunnelStream } from './tunnel-stream.ts';
 export interface StreamHost {
   nowMs(): number;
   roundTripMs(): number;
+  /** What the windows of all streams share. */
+  readonly growth: GrowthPool;
   /** The stream has something to send. */
   schedule(stream: SessionStream): void;
   /** Whether the session takes more bytes from applications now; if not, it calls `resumeWriting` when it does. */
@@ -82,7 +85,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.id = id;
     this.#host = host;
-    this.#window = new ReceiveWindow(STREAM_WINDOW, host.nowMs());
+    this.#window = new ReceiveWindow(STREAM_WINDOW, host.nowMs(), host.growth);
     this.opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve;
       this.#rejectOpened = reject;
@@ -161,6 +164,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     const ending = this.writableFinished && this.#reassembly.complete;
     if (!clean && !ending && this.#resetBy === null) this.#abort('us', this.#resetCode);
     this.#consumeRest();
+    this.#window.release();
     const held = this.#heldWrite;
     this.#heldWrite = null;
     held?.();
@@ -319,6 +323,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     const isAllTaken = this.#ready.bytes + this.#parkedBytes === 0 && this.#reassembly.complete;
     if (isAllTaken && !this.#endPushed && !this.destroyed) {
       this.#endPushed = true;
+      this.#window.release();
       this.push(null);
     }
   }

@@ -194,6 +194,27 @@ describe('a session', () => {
     assert.equal((await runUntil(pair, readAll(other))).length, 100_000);
   });
 
+  it('keeps room for others beside readers that stop after a quick start', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const streams = Array.from({ length: 3 }, () => pair.client.openStream(TARGET));
+    await pair.clock.advance(10);
+    for (const { stream } of pair.accepted) stream.write(Buffer.alloc(64 * 2 ** 20));
+    for (const stream of streams) {
+      let read = 0;
+      stream.on('data', (chunk: Buffer) => {
+        read += chunk.length;
+        if (read > 20 * 2 ** 20) stream.pause();
+      });
+      await pair.clock.advance(1000);
+    }
+    assert.ok(pair.client.heldBytes > 2 * STREAM_WINDOW.initialBytes * streams.length, 'no window has grown');
+    const other = pair.client.openStream(TARGET);
+    await pair.clock.advance(10);
+    pair.accepted.at(-1)?.stream.end(Buffer.alloc(100_000));
+    assert.equal((await runUntil(pair, readAll(other))).length, 100_000);
+  });
+
   it('answers every write of a stream that is reset while it waits for a carrier', async () => {
     const pair = await createSessionPair();
     const stream = pair.client.openStream(TARGET);

@@ -1,5 +1,11 @@
 import { type DataFrame, ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
-import { MAX_HELD_RUNS, MAX_OPEN_STREAMS, MAX_SESSION_STREAMS, SESSION_WINDOW } from '../limits.ts';
+import {
+  MAX_HELD_RUNS,
+  MAX_OPEN_STREAMS,
+  MAX_SESSION_STREAMS,
+  SESSION_WINDOW,
+  STREAM_GROWTH_BYTES,
+} from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
 import { StreamIds } from './stream-ids.ts';
 
@@ -12,7 +18,7 @@ export interface StreamTableOptions {
   readonly nowMs: () => number;
   readonly roundTripMs: () => number;
   /** What streams need, but for what the table itself answers. */
-  readonly host: Omit<StreamHost, 'nowMs' | 'roundTripMs' | 'consumed' | 'runsHeld' | 'finished'>;
+  readonly host: Omit<StreamHost, 'nowMs' | 'roundTripMs' | 'growth' | 'consumed' | 'runsHeld' | 'finished'>;
   readonly onFinished: (stream: SessionStream) => void;
   /** The session's receive window has moved. */
   readonly onWindow: (limit: number) => void;
@@ -37,6 +43,7 @@ export class StreamTable {
       ...options.host,
       nowMs: options.nowMs,
       roundTripMs: options.roundTripMs,
+      growth: { leftBytes: STREAM_GROWTH_BYTES },
       consumed: (bytes) => this.#consumed(bytes),
       runsHeld: (runs) => {
         this.#heldRuns += runs;
