@@ -69,6 +69,8 @@ describe('a relay of two workers', { timeout: 300_000 }, () => {
       assert.equal(count(client, 'session.closed'), 0);
       assert.equal(count(client, 'session.opened'), 1);
       assert.ok(count(client, 'carrier.attached') >= 5, 'it was cut often');
+      const stalled = client.events.filter(({ event, cause }) => event === 'carrier.lost' && cause === 'stalled');
+      assert.deepEqual(stalled, [], 'all carriers carry, wherever they arrive');
     }
     // The counts of both workers together.
     const attached = clients.reduce((sum, client) => sum + count(client, 'carrier.attached'), 0);

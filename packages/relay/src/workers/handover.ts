@@ -56,6 +56,8 @@ export async function handOver(
       else conn.resetAndDestroy();
     },
   });
+  // It was paused when its first flight was whole, and a listener does not undo that.
+  conn.resume();
 }
 
 /** Takes connections from the other workers. Rejects with a `TunnelError` when it cannot listen. */
