@@ -148,10 +148,9 @@ function pump(options: PumpOptions): () => void {
   source.on('end', onEnd).on('error', onFailure).on('close', onClose);
   sink.on('drain', onDrain).on('finish', onFinish);
   let isAttached = true;
-  if (isBorrowing) {
-    source.borrowReads?.(onBorrowed);
-    source.resume();
-  }
+  if (isBorrowing) source.borrowReads?.(onBorrowed);
+  // It may have been paused between a handshake and now, which a listener for data alone does not undo.
+  source.resume();
   // What happened before is not told again by events.
   process.nextTick(() => {
     if (!isAttached) return;

@@ -34,6 +34,4 @@ export function joinConn(conn: Conn, stream: TunnelStream, onFailed: (code: Rese
     },
     resetB: () => stream.reset('cancelled'),
   });
-  // It was paused between the handshake and now, which a listener for data alone does not undo.
-  conn.resume();
 }
