@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { type ClientAttach, parseServerEntry, parseShareLink } from '@rozan/protocol';
-import { type Conn, createEnv, type Network } from '@rozan/tunnel';
+import { type CarrierLink, type Conn, createEnv, type Network } from '@rozan/tunnel';
 import { readExactly } from '@rozan/tunnel/testing';
 
 // biome-ignore lint/correctness/useImportExtensions: the rule would have the declarations imported.
@@ -18,6 +19,8 @@ import { startWorkerRelay } from '../testing/worker-relay.ts';
 
 const PATIENCE_MS = 20_000;
 const TRANSFER_MB = 6;
+/** docs/spec/wire.md §6.1 */
+const PING = Buffer.of(1);
 const CUT_AFTER_MS = 400;
 /** Slow enough for each transfer to be cut several times. */
 const LINE_KBPS = 80_000;
@@ -85,11 +88,22 @@ describe('a relay of two workers', { timeout: 300_000 }, () => {
     const { sessionSecret, link } = await dial({ kind: 'new' });
     assert.ok(sessionSecret !== null);
     const conns = [link.conn];
+    // A PING on each carrier is answered, over that one or another.
+    const expectAnswer = async ({ sealer, conn }: CarrierLink) => {
+      const answered = Promise.race(
+        conns.map((each) => once(each, 'data', { signal: AbortSignal.timeout(PATIENCE_MS) })),
+      );
+      conn.resume();
+      conn.write(Buffer.concat(sealer.seal([PING])));
+      await answered;
+    };
+    await expectAnswer(link);
     const resume = (number: number) => dial({ kind: 'resume', sessionSecret, counter: number, carrierId: number });
     for (const number of [1, 2, 3, 4]) {
       const { reply, link } = await resume(number);
       assert.equal(reply.status, 'accepted');
       conns.push(link.conn);
+      await expectAnswer(link);
     }
     const { sessions, sessionsByWorker } = await relay.status();
     assert.equal(sessions, 1);
