@@ -11,14 +11,15 @@ export const CARRIER_IN_FLIGHT: LedgerBounds = { initialBytes: 32 * KIB, minByte
 /** What a stream's receiver takes before the reader has read; both sides start from `initialBytes` (docs/spec/wire.md). */
 export const STREAM_WINDOW: WindowBounds = { initialBytes: 256 * KIB, maxBytes: 24 * MIB };
 
-/**
- * By how much the windows of a session's streams grow together. What is left of the session's window is for the first windows of others:
- * readers that have stopped after a quick start must not stop everybody.
- */
-export const STREAM_GROWTH_BYTES: number = 24 * MIB;
-
-/** What a session's receiver takes over all its streams. */
+/** What a session's receiver takes over all its streams; at a relay no more than what that keeps for one session (DESIGN §3.5). */
 export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * MIB };
+export const CLIENT_SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 40 * MIB };
+
+/**
+ * What of a session's window is for the first windows of streams. Windows that have grown take the rest together: readers that have
+ * stopped after a quick start must not stop everybody.
+ */
+export const FIRST_WINDOWS_BYTES: number = 8 * MIB;
 
 /** Bytes that the streams of a session hold beyond what carriers have taken; more is taken from the applications as it drains. */
 export const SESSION_PENDING_BYTES: number = 256 * KIB;

@@ -1,10 +1,11 @@
 import { type DataFrame, ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
 import {
+  CLIENT_SESSION_WINDOW,
+  FIRST_WINDOWS_BYTES,
   MAX_HELD_RUNS,
   MAX_OPEN_STREAMS,
   MAX_SESSION_STREAMS,
   SESSION_WINDOW,
-  STREAM_GROWTH_BYTES,
 } from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
 import { StreamIds } from './stream-ids.ts';
@@ -38,12 +39,13 @@ export class StreamTable {
 
   constructor(options: StreamTableOptions) {
     this.#options = options;
-    this.#window = new ReceiveWindow(SESSION_WINDOW, options.nowMs());
+    const bounds = options.role === 'client' ? CLIENT_SESSION_WINDOW : SESSION_WINDOW;
+    this.#window = new ReceiveWindow(bounds, options.nowMs());
     this.#host = {
       ...options.host,
       nowMs: options.nowMs,
       roundTripMs: options.roundTripMs,
-      growth: { leftBytes: STREAM_GROWTH_BYTES },
+      growth: { leftBytes: bounds.maxBytes - FIRST_WINDOWS_BYTES },
       consumed: (bytes) => this.#consumed(bytes),
       runsHeld: (runs) => {
         this.#heldRuns += runs;
