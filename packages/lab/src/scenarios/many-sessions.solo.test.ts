@@ -34,6 +34,9 @@ async function cut(context: TestContext, options: Partial<SessionsOptions>): Pro
   return figures;
 }
 
+/** Padding, headers, and what a session takes between two looks at its account. */
+const MARGIN = 1.25;
+
 /** Every session was busy and cut; each is there again or over, and each stream ended whole or typed. */
 function assertAccountedFor({ atCut, farm, relay }: SessionsFigures): void {
   assert.ok(atCut.live === SESSIONS && atCut.busy > 0.75 * SESSIONS, `${atCut.busy} were busy at the cut`);
@@ -54,7 +57,7 @@ function assertAccountedFor({ atCut, farm, relay }: SessionsFigures): void {
 }
 
 function assertWithin(budgetBytes: number, { idle, relay }: SessionsFigures): void {
-  const mostHeld = budgetBytes + SESSIONS * (ONE_READ_BYTES + UP_BYTES);
+  const mostHeld = MARGIN * (budgetBytes + SESSIONS * (ONE_READ_BYTES + UP_BYTES));
   assert.ok(relay.mostHeldBytes <= mostHeld, `it held ${relay.mostHeldBytes} bytes, of ${mostHeld}`);
   const grown = relay.mostResidentBytes - idle.residentBytes;
   assert.ok(grown <= RESIDENT_FACTOR * mostHeld, `it grew by ${grown} bytes`);

@@ -60,6 +60,9 @@ async function tell(farm: Forked, order: FarmOrder): Promise<FarmReport> {
   return report;
 }
 
+/** How often the relay is asked while its books settle. */
+const REPORT_MS = 200;
+
 /** Makes sessions that are all busy, cuts their carriers at once, and waits for what becomes of them. */
 export async function cutSessions(options: SessionsOptions): Promise<SessionsFigures> {
   const {
@@ -100,5 +103,15 @@ export async function cutSessions(options: SessionsOptions): Promise<SessionsFig
   const backMs = performance.now() - endedMs;
   const last = await until(farm, patienceMs, ({ busy }) => busy === 0);
   const doneMs = performance.now() - cutMs;
-  return { idle, atCut, backMs, doneMs, farm: last, relay: await relay.ask<RelayProcessReport>('report') };
+  return { idle, atCut, backMs, doneMs, farm: last, relay: await settledReport(relay, patienceMs) };
+}
+
+/** The relay's report once the last acknowledgements have arrived, or its last word when that takes too long. */
+async function settledReport(relay: Forked, patienceMs: number): Promise<RelayProcessReport> {
+  const patience = AbortSignal.timeout(patienceMs);
+  for (;;) {
+    const report = await relay.ask<RelayProcessReport>('report');
+    if (report.heldBytes === 0 || patience.aborted) return report;
+    await pause(REPORT_MS);
+  }
 }
