@@ -100,7 +100,7 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
     },
     onRoom: () => {
       env.log({ event: 'listen.resumed' });
-      listeners.open().catch(() => env.log({ event: 'listen.failed' }));
+      listeners.openAgain();
     },
   });
   stack.defer(() => strangers.close());

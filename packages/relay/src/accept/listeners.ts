@@ -1,5 +1,13 @@
-import { type Conn, type Env, findTransport, type TransportListener, TunnelError } from '@rozan/tunnel';
+import {
+  type CancelTimer,
+  type Conn,
+  type Env,
+  findTransport,
+  type TransportListener,
+  TunnelError,
+} from '@rozan/tunnel';
 import type { TransportAddress } from '../data-folder/relay-config.ts';
+import { LISTEN_BOUNDS } from '../limits/constants.ts';
 
 /** The listeners of a relay: opened together, closed while the relay is full of strangers, opened again after. */
 export class Listeners {
@@ -7,6 +15,9 @@ export class Listeners {
   readonly #onConn: (conn: Conn, transport: string) => void;
   #places: readonly TransportAddress[];
   #open: TransportListener[] = [];
+  /** Whether they are to be open; they may be on their way there. */
+  #isWanted = false;
+  #cancelRetry: CancelTimer = () => {};
 
   constructor(env: Env, places: readonly TransportAddress[], onConn: (conn: Conn, transport: string) => void) {
     this.#env = env;
@@ -18,7 +29,33 @@ export class Listeners {
     return this.#places;
   }
 
+  /** Opens all of them. Rejects with a `TunnelError` when one cannot be opened; then none is. */
   async open(): Promise<void> {
+    this.#isWanted = true;
+    try {
+      await this.#openAll();
+    } catch (error) {
+      await this.#closeAll();
+      throw error;
+    }
+  }
+
+  /** Opens them after `close`, and tries until they are open or closed again: the reason may pass, and a relay that is deaf helps nobody. */
+  openAgain(): void {
+    this.#cancelRetry();
+    this.open().catch(() => {
+      this.#env.log({ event: 'listen.failed' });
+      if (this.#isWanted) this.#cancelRetry = this.#env.clock.setTimer(LISTEN_BOUNDS.retryMs, () => this.openAgain());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isWanted = false;
+    this.#cancelRetry();
+    await this.#closeAll();
+  }
+
+  async #openAll(): Promise<void> {
     const places: TransportAddress[] = [];
     for (const { transport: name, address } of this.#places) {
       const transport = findTransport(name);
@@ -27,12 +64,13 @@ export class Listeners {
       const listener = await transport.listen(this.#env, { address, onConn });
       this.#open.push(listener);
       places.push({ transport: name, address: listener.address });
+      if (!this.#isWanted) return this.#closeAll();
     }
     // A port that was picked is kept, so that opening again finds the same one.
     this.#places = places;
   }
 
-  async close(): Promise<void> {
+  async #closeAll(): Promise<void> {
     const open = this.#open;
     this.#open = [];
     await Promise.all(open.map((listener) => listener.close()));

@@ -137,6 +137,9 @@ export const STRANGER_BOUNDS = {
   lingerMs: 5 * SECOND,
 } as const;
 
+/** The listening sockets, when they could not be opened again after the relay was full of strangers. */
+export const LISTEN_BOUNDS = { retryMs: SECOND } as const;
+
 /** The file of unsynced handshakes (DESIGN §3.2 "Replays"). */
 export const REPLAY_FILE_BOUNDS = {
   /** Twice what the protocol's memory holds, so that the file is rewritten rarely. */
