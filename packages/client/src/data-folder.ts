@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 
@@ -15,8 +15,10 @@ export class ClientFolder {
   /** Opens the folder, making it when it is missing. Throws a `ProgramError`. */
   static async open(path: string): Promise<ClientFolder> {
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 });
-      await chmod(path, 0o700);
+      // Only a folder that is new gets its mode: somebody else's, named by mistake, must stay as it is.
+      const created = await mkdir(path, { recursive: true, mode: 0o700 });
+      if (created !== undefined) await chmod(path, 0o700);
+      await access(path, constants.W_OK);
     } catch (cause) {
       throw new ProgramError(EXIT_CODE.dataFolder, `the data folder cannot be used: ${path}`, {
         cause,

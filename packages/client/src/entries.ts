@@ -5,7 +5,8 @@ import type { Env } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { MAX_ENTRIES } from './limits.ts';
 
-const LINK = /^\s*rozan:/i;
+/** A link may come in quotes or brackets; whatever holds one is never taken for a file name, which an error would print. */
+const LINK = /rozan:\/\//i;
 
 /** The text behind one `--entry`: a file, standard input (`-`), or a link as it is. */
 async function readSource(env: Env, source: string): Promise<string> {
