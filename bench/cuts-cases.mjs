@@ -14,6 +14,9 @@ const SLOW_KBPS = 64;
 const BULK_KBPS = 50_000;
 const BULK_MB = 200;
 
+/** The system takes megabytes of an upload at once; at 64 kbit/s nothing more moves for minutes then. */
+const SLOW_STALL_MS = 900_000;
+
 const round = (value, digits = 3) => Number(value.toFixed(digits));
 
 function difference(after, before) {
@@ -149,10 +152,10 @@ async function slowCase(directions, { minutes }) {
   await using world = await startWorld({ cutters: [{ lineKbps: SLOW_KBPS }] });
   const mb = (SLOW_KBPS / 8) * minutes * 60 * 0.85 * 1e-3;
   return await measure(world, async () => {
-    const work = runTransfer({ ...world.path, mb, directions });
+    const work = runTransfer({ ...world.path, mb, directions, stallMs: SLOW_STALL_MS });
     const [transfers, conversation] = await Promise.all([work, chat(world.path, work)]);
     const falseSuspects = world.eventCounts()['carrier.suspect'] ?? 0;
-    const short = runTransfer({ ...world.path, mb: 0.2, directions });
+    const short = runTransfer({ ...world.path, mb: 0.2, directions, stallMs: SLOW_STALL_MS });
     await pause(10_000);
     const stall = await stallTimes(world);
     await short;
