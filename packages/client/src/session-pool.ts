@@ -1,11 +1,13 @@
 import { encodeTarget } from '@rozan/protocol';
 import {
+  type Attempt,
   backoffMs,
   type CancelTimer,
   type DatagramFlow,
   type Env,
   type FlowListener,
   type RotationPolicy,
+  race,
   type StreamOpener,
   StreamResetError,
   sleep,
@@ -13,7 +15,6 @@ import {
   TunnelError,
   type TunnelStream,
 } from '@rozan/tunnel';
-import { type Attempt, race } from './establish/race.ts';
 import type { RelayDialer } from './establish/relay-dialer.ts';
 import { HOME_LOST_MS, LIVE_GRACE_MS, OPEN_WAIT_MS, POOL_TICK_MS, RELAY_STAGGER_MS, ROUND_BACKOFF } from './limits.ts';
 import { PoolFlow } from './pool-flow.ts';
@@ -188,7 +189,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
           });
         },
     );
-    const session = await race(this.#env, attempts, {
+    const session = await race(this.#env.clock, attempts, {
       staggerMs: RELAY_STAGGER_MS,
       signal: this.#over.signal,
       discard: (loser) => loser.client.close('cancelled'),

@@ -35,7 +35,6 @@ export {
 } from './handshake.ts';
 export { KEY_BYTES, type KeyPair, keyPairOf } from './keys.ts';
 export {
-  idsHeld,
   idsToAdd,
   idsToRemove,
   LOOKUP_AHEAD,

@@ -1,8 +1,8 @@
 import {
   decodeTarget,
-  idsHeld,
   idsToAdd,
   idsToRemove,
+  type LookupMove,
   lookupKeyOf,
   ProtocolError,
   type ResetCode,
@@ -15,6 +15,7 @@ import {
   type Env,
   Session,
   type SessionStream,
+  sleep,
   splice,
 } from '@rozan/tunnel';
 import type { DatagramNat } from './datagrams/nat.ts';
@@ -59,6 +60,8 @@ export class RelaySession {
   readonly #context: RelaySessionContext;
   readonly #table: LookupTable;
   readonly #lookupKey: Buffer;
+  /** The lookup ids by which the session is found, and the counters they stand for: each costs a hash to make. */
+  readonly #held = new Map<string, number>();
   readonly #account: SessionAccount;
   readonly #flows: SessionFlows;
   readonly #onOver: (session: RelaySession) => void;
@@ -79,8 +82,7 @@ export class RelaySession {
     this.#table = options.table;
     this.#onOver = options.onOver;
     this.#lookupKey = lookupKeyOf(options.secret);
-    for (const { id } of idsToAdd(this.#lookupKey, { previous: null, accepted: 0 }))
-      this.#table.set(id.toString('latin1'), this);
+    this.#moveLookup({ previous: null, accepted: 0 });
     const { source, channel } = options.permit;
     this.#account = context.budget.register({
       channel,
@@ -125,13 +127,22 @@ export class RelaySession {
 
   /** Moves the window of lookup ids up to an id whose attach was right. */
   acceptLookup(id: Buffer): void {
-    const held = idsHeld(this.#lookupKey, this.#accepted);
-    const counter = held.find((entry) => entry.id.equals(id))?.counter ?? 0;
-    if (counter <= this.#accepted) return;
-    const move = { previous: this.#accepted, accepted: counter };
-    for (const entry of idsToAdd(this.#lookupKey, move)) this.#table.set(entry.id.toString('latin1'), this);
-    for (const entry of idsToRemove(this.#lookupKey, move)) this.#table.delete(entry.id.toString('latin1'));
-    this.#accepted = counter;
+    const counter = this.#held.get(id.toString('latin1')) ?? 0;
+    if (counter > this.#accepted) this.#moveLookup({ previous: this.#accepted, accepted: counter });
+  }
+
+  #moveLookup(move: LookupMove): void {
+    for (const { id, counter } of idsToAdd(this.#lookupKey, move)) {
+      const text = id.toString('latin1');
+      this.#held.set(text, counter);
+      this.#table.set(text, this);
+    }
+    for (const { id } of idsToRemove(this.#lookupKey, move)) {
+      const text = id.toString('latin1');
+      this.#held.delete(text);
+      this.#table.delete(text);
+    }
+    this.#accepted = move.accepted;
   }
 
   /** Ends the session and resets its streams. */
@@ -164,7 +175,7 @@ export class RelaySession {
   }
 
   #onClosed(): void {
-    for (const { id } of idsHeld(this.#lookupKey, this.#accepted)) this.#table.delete(id.toString('latin1'));
+    for (const id of this.#held.keys()) this.#table.delete(id);
     this.#flows.closeAll();
     this.#account.close();
     this.#onRoom();
@@ -208,7 +219,7 @@ export class RelaySession {
   async #connect(stream: SessionStream, encodedTarget: Buffer): Promise<void> {
     const target = decodeTarget(encodedTarget);
     const conn = await this.#dial(stream, target);
-    await this.#room();
+    if (!stream.destroyed) await this.#room();
     if (stream.destroyed) {
       conn.destroy();
       return;
@@ -222,10 +233,9 @@ export class RelaySession {
 
   /** Waits until the session may hold more: the first read of a new stream must not go over the budget. */
   #room(): Promise<void> {
-    if (this.#account.hasRoom()) return Promise.resolve();
+    if (this.#mayHoldMore()) return Promise.resolve();
     return new Promise((resolve) => {
       this.#roomWaiters.push(resolve);
-      this.#account.onRoom(() => this.#onRoom());
     });
   }
 
@@ -244,8 +254,7 @@ export class RelaySession {
     const onClose = () => gone.abort(new EgressError('internal'));
     stream.once('close', onClose);
     try {
-      if (permit.delayMs > 0) await delay(env, permit.delayMs);
-      gone.signal.throwIfAborted();
+      if (permit.delayMs > 0) await sleep(env, permit.delayMs, gone.signal);
       const conn = await egress.connect(target, { signal: gone.signal });
       permit.finish(true);
       counters.dialled('connected');
@@ -259,12 +268,6 @@ export class RelaySession {
       stream.off('close', onClose);
     }
   }
-}
-
-function delay(env: Env, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    env.clock.setTimer(delayMs, resolve);
-  });
 }
 
 /** What to tell the client of an error on the way to the target. */

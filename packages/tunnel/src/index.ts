@@ -1,3 +1,4 @@
+export type { Target } from '@rozan/protocol';
 export { formatAddress, parseAddress, parsePort } from './address.ts';
 export type { CancelTimer, Clock, Env, Log, LogEvent, Random } from './env.ts';
 export { TunnelError, type TunnelErrorCode } from './errors.ts';
@@ -16,6 +17,7 @@ export {
   type SocketAddress,
   toTunnelError,
 } from './network.ts';
+export { type Attempt, type RaceOptions, race } from './race.ts';
 export { createEnv, type EnvOptions } from './real-env.ts';
 export { backoffMs, sleep } from './session/backoff.ts';
 export type { Carrier, CarrierLink, CarrierLossCause } from './session/carrier.ts';
@@ -39,7 +41,7 @@ export { Session } from './session/session.ts';
 export type { SessionEvents, SessionOptions } from './session/session-options.ts';
 export type { SessionStream } from './session/session-stream.ts';
 export { StreamResetError } from './session/stream-reset-error.ts';
-export type { DatagramFlow, FlowListener, StreamOpener, Target, TunnelStream } from './session/tunnel-stream.ts';
+export type { DatagramFlow, FlowListener, StreamOpener, TunnelStream } from './session/tunnel-stream.ts';
 export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
 export type {
   Transport,

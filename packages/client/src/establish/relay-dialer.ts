@@ -1,8 +1,7 @@
 import type { ClientAttach, ServerEntry } from '@rozan/protocol';
-import { type AttachedCarrier, attachOver, type Env, RelayClock, TunnelError } from '@rozan/tunnel';
+import { type AttachedCarrier, type Attempt, attachOver, type Env, RelayClock, race, TunnelError } from '@rozan/tunnel';
 import { ADDRESS_STAGGER_MS, CARRIER_ATTEMPT_MS, SYNC_DOUBT_FAILURES } from '../limits.ts';
 import { type Candidate, candidatesOf, resolveAddress } from './candidates.ts';
-import { type Attempt, race } from './race.ts';
 
 /** Makes carriers to one relay: tries the ways of its entry, the one that worked last first. */
 export class RelayDialer {
@@ -31,7 +30,7 @@ export class RelayDialer {
           this.#attempt(candidate, nextAttach, attemptSignal),
     );
     try {
-      const attached = await race(this.#env, attempts, {
+      const attached = await race(this.#env.clock, attempts, {
         staggerMs: ADDRESS_STAGGER_MS,
         signal,
         discard: ({ link }) => link.conn.destroy(),

@@ -1,4 +1,4 @@
-import { type CancelTimer, type Clock, type Conn, TunnelError } from '@rozan/tunnel';
+import { type Attempt, type Clock, type Conn, race, TunnelError } from '@rozan/tunnel';
 import { EgressError } from './egress-error.ts';
 
 /** Puts the families in turns, beginning with the one of the first address (RFC 8305 §4), and keeps the order inside each. */
@@ -15,7 +15,7 @@ export function interleaveFamilies(literals: readonly string[]): readonly string
 }
 
 /** How `raceConnect` goes about it. */
-export interface RaceOptions {
+export interface ConnectOptions {
   /** Connects to one address. Must end soon after its signal is aborted. */
   readonly attempt: (literal: string, signal: AbortSignal) => Promise<Conn>;
   readonly staggerMs: number;
@@ -36,80 +36,22 @@ function egressErrorOf(errors: readonly unknown[]): EgressError {
   return new EgressError(MOST_TELLING.find((code) => codes.has(code)) ?? 'unreachable');
 }
 
-/** One race: state that lives until the first success, the last failure or the abort. */
-class Race {
-  readonly #clock: Clock;
-  readonly #options: RaceOptions;
-  readonly #waiting: string[];
-  readonly #losers = new AbortController();
-  readonly #errors: unknown[] = [];
-  readonly #outcome = Promise.withResolvers<Conn>();
-  #cancelTimer: CancelTimer = () => undefined;
-  #running = 0;
-  #isOver = false;
-
-  constructor(clock: Clock, literals: readonly string[], options: RaceOptions) {
-    this.#clock = clock;
-    this.#options = options;
-    this.#waiting = [...literals];
-  }
-
-  run(): Promise<Conn> {
-    const { signal } = this.#options;
-    const onAbort = (): void => this.#end(() => this.#outcome.reject(signal.reason));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    this.#next();
-    return this.#outcome.promise.finally(() => signal.removeEventListener('abort', onAbort));
-  }
-
-  #next(): void {
-    this.#cancelTimer();
-    if (this.#isOver) return;
-    const literal = this.#waiting.shift();
-    if (literal === undefined) {
-      if (this.#running === 0) this.#end(() => this.#outcome.reject(egressErrorOf(this.#errors)));
-      return;
-    }
-    this.#running += 1;
-    if (this.#waiting.length > 0) {
-      this.#cancelTimer = this.#clock.setTimer(this.#options.staggerMs, () => this.#next());
-    }
-    this.#options.attempt(literal, this.#losers.signal).then(
-      (conn) => this.#win(conn),
-      (error: unknown) => {
-        this.#running -= 1;
-        this.#errors.push(error);
-        this.#next();
-      },
-    );
-  }
-
-  #win(conn: Conn): void {
-    this.#running -= 1;
-    if (!this.#isOver) {
-      this.#end(() => this.#outcome.resolve(conn));
-      return;
-    }
-    conn.on('error', () => undefined);
-    conn.destroy();
-  }
-
-  #end(settle: () => void): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#cancelTimer();
-    settle();
-    // Without attempts under way there is nobody to tell, and an abort costs an error with a stack.
-    if (this.#running > 0) this.#losers.abort();
-  }
-}
-
 /**
  * Connects to the first address that answers, starting one attempt after the other without waiting for failures (RFC 8305 §5).
  * The losers are aborted, and destroyed if they connect all the same. Rejects with an `EgressError` once all have failed,
  * or with the signal's reason.
  */
-export function raceConnect(clock: Clock, literals: readonly string[], options: RaceOptions): Promise<Conn> {
-  return new Race(clock, literals, options).run();
+export function raceConnect(clock: Clock, literals: readonly string[], options: ConnectOptions): Promise<Conn> {
+  const { attempt, staggerMs, signal } = options;
+  const attempts = literals.map(
+    (literal): Attempt<Conn> =>
+      (losers) =>
+        attempt(literal, losers),
+  );
+  return race(clock, attempts, { staggerMs, signal, discard, failureOf: egressErrorOf });
+}
+
+function discard(conn: Conn): void {
+  conn.on('error', () => undefined);
+  conn.destroy();
 }

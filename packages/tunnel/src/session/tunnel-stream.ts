@@ -1,11 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { ResetCode } from '@rozan/protocol';
-
-/** Where a stream leads: a host name or an IP literal (IPv6 without brackets), and a port of 1 to 65535. */
-export interface Target {
-  readonly host: string;
-  readonly port: number;
-}
+import type { ResetCode, Target } from '@rozan/protocol';
 
 /**
  * One proxied connection inside a session: a `Duplex` with half-close that outlives the carriers under it.
