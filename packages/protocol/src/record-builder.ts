@@ -11,14 +11,18 @@ import {
 
 /** Pieces up to this size are copied beside their headers; larger ones stay where they are. */
 const COPY_BYTES = 2048;
-const SCRATCH_BYTES = 32 * 1024;
+/** What a builder keeps: enough for most records, and little for sessions on which nothing happens. */
+const SCRATCH_BYTES = 1024;
+/** What it takes for the rest of a record that needs more, and gives back. */
+const BLOCK_BYTES = 16 * 1024;
 
 /**
  * Collects the frames of one record as few pieces, without copying large ones. The pieces live in a scratch buffer that the next record
  * overwrites, so they have to be sealed before.
  */
 export class RecordBuilder {
-  readonly #scratch = Buffer.allocUnsafe(SCRATCH_BYTES);
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  #block: Buffer = this.#scratch;
   #pieces: Buffer[] = [];
   #start = 0;
   #end = 0;
@@ -29,18 +33,23 @@ export class RecordBuilder {
     return this.#bytes;
   }
 
+  /** Has room for `bytes` from `#end` on. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.#block.length - this.#end) return;
+    this.#flush();
+    this.#block = Buffer.allocUnsafe(Math.max(BLOCK_BYTES, bytes));
+    this.#start = 0;
+    this.#end = 0;
+  }
+
   #copy(bytes: Buffer): void {
-    if (bytes.length > SCRATCH_BYTES - this.#end) {
-      this.#flush();
-      this.#pieces.push(bytes);
-      return;
-    }
-    bytes.copy(this.#scratch, this.#end);
+    this.#reserve(bytes.length);
+    bytes.copy(this.#block, this.#end);
     this.#end += bytes.length;
   }
 
   #flush(): void {
-    if (this.#end > this.#start) this.#pieces.push(this.#scratch.subarray(this.#start, this.#end));
+    if (this.#end > this.#start) this.#pieces.push(this.#block.subarray(this.#start, this.#end));
     this.#start = this.#end;
   }
 
@@ -53,28 +62,18 @@ export class RecordBuilder {
 
   /** Adds stream bytes. */
   data(frame: Omit<DataFrame, 'type'>): void {
-    if (SCRATCH_BYTES - this.#end < MAX_DATA_HEADER_BYTES) {
-      const header = Buffer.allocUnsafe(MAX_DATA_HEADER_BYTES);
-      this.#copy(header.subarray(0, writeDataHeader(header, frame, 0)));
-    } else {
-      this.#end = writeDataHeader(this.#scratch, frame, this.#end);
-    }
+    this.#reserve(MAX_DATA_HEADER_BYTES);
+    this.#end = writeDataHeader(this.#block, frame, this.#end);
     this.#body(frame.bytes);
     this.#bytes += MAX_DATA_HEADER_BYTES + frame.bytes.length;
   }
 
   /** Adds a datagram. */
   datagram(frame: Omit<DatagramFrame, 'type'>): void {
+    this.#reserve(MAX_DATAGRAM_HEADER_BYTES);
     const start = this.#end;
-    if (SCRATCH_BYTES - start < MAX_DATAGRAM_HEADER_BYTES) {
-      const header = Buffer.allocUnsafe(MAX_DATAGRAM_HEADER_BYTES);
-      const length = writeDatagramHeader(header, frame, 0);
-      this.#copy(header.subarray(0, length));
-      this.#bytes += length;
-    } else {
-      this.#end = writeDatagramHeader(this.#scratch, frame, start);
-      this.#bytes += this.#end - start;
-    }
+    this.#end = writeDatagramHeader(this.#block, frame, start);
+    this.#bytes += this.#end - start;
     this.#body(frame.bytes);
     this.#bytes += frame.bytes.length;
   }
@@ -99,6 +98,7 @@ export class RecordBuilder {
     this.#flush();
     const pieces = this.#pieces;
     this.#pieces = [];
+    this.#block = this.#scratch;
     this.#start = 0;
     this.#end = 0;
     this.#bytes = 0;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createCipheriv } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { MAX_RECORD_PLAINTEXT, RECORD_OVERHEAD_BYTES, RecordOpener, RecordSealer, recordKeysOf } from './record.ts';
@@ -115,5 +116,23 @@ test('lengths and all are uniform on the wire', () => {
   for (const set of [samples, onOneCarrier]) {
     const { worstPositionTail, pooledTail } = testUniformity(set);
     assert.ok(worstPositionTail > 1e-6 && pooledTail > 1e-6);
+  }
+});
+
+test('lengths are masked by one keystream, however many masks are drawn at a time', () => {
+  const sealer = new RecordSealer(keys);
+  const records = 5000;
+  const zeros = Buffer.alloc(3 * records);
+  const masks = createCipheriv('aes-256-ctr', keys.lengthKey, Buffer.alloc(16)).update(zeros);
+  const plaintext = random(40);
+  const length = Buffer.from('000028', 'hex');
+  for (let record = 0; record < records; record += 1) {
+    const [head = Buffer.alloc(0)] = sealer.seal([plaintext]);
+    const mask = masks.subarray(3 * record, 3 * record + 3);
+    assert.deepEqual(
+      [...head],
+      [...length].map((byte, index) => byte ^ (mask[index] ?? 0)),
+      `record ${record}`,
+    );
   }
 });

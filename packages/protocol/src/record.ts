@@ -3,9 +3,9 @@
 //   masked length 3 ‖ ciphertext (length) ‖ tag 16
 //
 // Every byte is uniform to whoever lacks the keys, the length's included.
-import { type Cipheriv, createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { ProtocolError } from './errors.ts';
-import { createNonce, deriveKey, KEY_BYTES, TAG_BYTES, tagFits, writeNonce } from './keys.ts';
+import { createNonce, deriveKey, TAG_BYTES, tagFits, writeNonce } from './keys.ts';
 
 /** The most plaintext bytes that a record may have: 128 KiB of stream data, and the frames' own bytes. */
 export const MAX_RECORD_PLAINTEXT = 131072 + 1024;
@@ -14,9 +14,12 @@ const LENGTH_BYTES = 3;
 export const RECORD_OVERHEAD_BYTES: number = LENGTH_BYTES + TAG_BYTES;
 /** Records under one pair of keys; AES-GCM would bear 2^32 (NIST SP 800-38D §8.3). */
 export const RECORDS_PER_KEY: number = 2 ** 24;
-/** Masks are drawn this many at a time. */
-const MASKS_PER_DRAW = 1024;
-const ZEROS: Buffer = Buffer.alloc(LENGTH_BYTES * MASKS_PER_DRAW);
+/** Masks are drawn so many at a time: first a few, so that an idle carrier holds few, then twice as many as before. */
+const LEAST_MASKS = 16;
+const MOST_MASKS = 1024;
+/** AES's block and the counter of its CTR mode. `LEAST_MASKS` fill whole ones. */
+const BLOCK_BYTES = 16;
+const ZEROS: Buffer = Buffer.alloc(LENGTH_BYTES * MOST_MASKS);
 /** Pieces shorter than this are gathered before they are sealed: a call costs more than copying them. */
 const GATHER_BYTES = 2048;
 
@@ -48,14 +51,14 @@ class RecordSchedule {
   readonly #recordsPerKey: number;
   readonly #nonce: Buffer = createNonce();
   #keys: RecordKeys;
-  #keystream: Cipheriv;
   #counter = 0;
-  #masks: Buffer = ZEROS;
+  /** Those of the records from `#firstMasked` on. */
+  #masks: Buffer = ZEROS.subarray(0, 0);
+  #firstMasked = 0;
 
   constructor(keys: RecordKeys, { recordsPerKey = RECORDS_PER_KEY }: RecordOptions) {
     this.#recordsPerKey = recordsPerKey;
     this.#keys = keys;
-    this.#keystream = createKeystream(keys);
   }
 
   get key(): Buffer {
@@ -69,9 +72,21 @@ class RecordSchedule {
 
   /** What the present record's length is XORed with. */
   mask(): number {
-    const index = this.#counter % MASKS_PER_DRAW;
-    if (index === 0) this.#masks = this.#keystream.update(ZEROS);
-    return this.#masks.readUIntBE(index * LENGTH_BYTES, LENGTH_BYTES);
+    let offset = (this.#counter - this.#firstMasked) * LENGTH_BYTES;
+    if (offset >= this.#masks.length) {
+      this.#drawMasks();
+      offset = 0;
+    }
+    return this.#masks.readUIntBE(offset, LENGTH_BYTES);
+  }
+
+  /** A cipher that waited for the next draw would cost an idle carrier more than the masks. */
+  #drawMasks(): void {
+    const bytes = Math.min(LENGTH_BYTES * MOST_MASKS, Math.max(LENGTH_BYTES * LEAST_MASKS, 2 * this.#masks.length));
+    const block = Buffer.alloc(BLOCK_BYTES);
+    block.writeUInt32BE((this.#counter * LENGTH_BYTES) / BLOCK_BYTES, BLOCK_BYTES - 4);
+    this.#masks = createCipheriv('aes-256-ctr', this.#keys.lengthKey, block).update(ZEROS.subarray(0, bytes));
+    this.#firstMasked = this.#counter;
   }
 
   /** Goes on to the next record. */
@@ -80,14 +95,11 @@ class RecordSchedule {
     if (this.#counter === this.#recordsPerKey) {
       this.#counter = 0;
       this.#keys = nextRecordKeys(this.#keys);
-      this.#keystream = createKeystream(this.#keys);
+      this.#masks = ZEROS.subarray(0, 0);
+      this.#firstMasked = 0;
     }
     writeNonce(this.#nonce, this.#counter);
   }
-}
-
-function createKeystream({ lengthKey }: RecordKeys): Cipheriv {
-  return createCipheriv('aes-256-ctr', lengthKey, Buffer.alloc(KEY_BYTES / 2));
 }
 
 /** Seals one direction's records. */
