@@ -1,6 +1,6 @@
 import type { ServerEntry } from '@rozan/protocol';
 import { type Env, NO_ROTATION, type RotationPolicy, type SocketAddress } from '@rozan/tunnel';
-import { RelayDialer } from './establish/relay-dialer.ts';
+import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { SessionPool } from './session-pool.ts';
 
@@ -13,6 +13,8 @@ export interface ClientConfig {
   /** Tell applications of success only once the relay has connected to the target. */
   readonly strictReplies?: boolean | undefined;
   readonly rotation?: RotationPolicy | undefined;
+  /** One carrier unless said. */
+  readonly carriers?: CarrierCount | undefined;
 }
 
 /** A running client. Disposing it ends its sessions and proxies. */
@@ -26,7 +28,7 @@ export interface Client extends AsyncDisposable {
 /** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
 export async function createClient(config: ClientConfig, env: Env): Promise<Client> {
   await using stack = new AsyncDisposableStack();
-  const dialers = config.entries.map((entry) => new RelayDialer(env, entry));
+  const dialers = config.entries.map((entry) => new RelayDialer(env, entry, config.carriers));
   const pool = stack.use(new SessionPool(env, { dialers, rotation: config.rotation ?? NO_ROTATION }));
   const { socks, http, strictReplies } = config;
   const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener: pool }));

@@ -1,6 +1,7 @@
-import type { RotationPolicy, SocketAddress } from '@rozan/tunnel';
+import { MAX_BOND_CARRIERS, type RotationPolicy, type SocketAddress } from '@rozan/tunnel';
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
+import type { CarrierCount } from './establish/relay-dialer.ts';
 
 /** What the command line of a client says. */
 export interface ClientArguments {
@@ -10,6 +11,7 @@ export interface ClientArguments {
   readonly http: SocketAddress;
   readonly strictReplies: boolean;
   readonly rotation: RotationPolicy;
+  readonly carriers: CarrierCount;
   readonly dataFolder: string | null;
 }
 
@@ -21,6 +23,8 @@ interface RawOptions {
   readonly strictReplies?: boolean;
   readonly rotateAfter?: string;
   readonly rotateBytes?: string;
+  readonly carriers: string;
+  readonly carriersPerAddress?: string;
   readonly data?: string;
 }
 
@@ -34,6 +38,21 @@ function rangeUpTo(option: string, text: string | undefined, unit: number): read
   return [value * ROTATION_LEAST_SHARE, value];
 }
 
+function countOf(option: string, text: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  const range = Number.isFinite(most) ? `from 1 to ${most}` : 'of at least 1';
+  throw new ProgramError(EXIT_CODE.usage, `${option} takes a whole number ${range}`);
+}
+
+function carrierCount({ carriers, carriersPerAddress }: RawOptions): CarrierCount {
+  const most = Number.POSITIVE_INFINITY;
+  return {
+    total: countOf('--carriers', carriers, MAX_BOND_CARRIERS),
+    perAddress: carriersPerAddress === undefined ? most : countOf('--carriers-per-address', carriersPerAddress, most),
+  };
+}
+
 function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
@@ -44,6 +63,8 @@ function createCommand(): Command {
     .option('--strict-replies', 'tell applications of success only when the site is connected (a round trip more)')
     .option('--rotate-after <seconds>', 'replace connections before they are this old')
     .option('--rotate-bytes <bytes>', 'replace connections before they have carried this much')
+    .option('--carriers <number>', 'connections to the relay at once, where each by itself is held back; 1 to 8', '1')
+    .option('--carriers-per-address <number>', 'never use more of them to one address (one is kept for replacement)')
     .option('--json', 'print events as JSON lines');
 }
 
@@ -61,6 +82,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
       ageMs: rangeUpTo('--rotate-after', options.rotateAfter, 1000),
       bytes: rangeUpTo('--rotate-bytes', options.rotateBytes, 1),
     },
+    carriers: carrierCount(options),
     dataFolder: options.data ?? null,
   };
 }

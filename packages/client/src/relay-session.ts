@@ -27,6 +27,7 @@ export class RelaySession {
     let detachedMs: number | null = null;
     this.client = new ClientSession(env, options.first, {
       rotation: options.rotation,
+      carriers: dialer.carriers,
       dial: (nextAttach, signal) => dialer.dial(nextAttach, signal),
       events: {
         onAttached: (carrier, resumed) => {

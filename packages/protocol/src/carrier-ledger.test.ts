@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { CarrierLedger } from './carrier-ledger.ts';
-import { type LinkState, SimulatedLink } from './testing/simulated-link.ts';
+import { CLOCK_OFFSET_MS, type LinkState, SimulatedLink } from './testing/simulated-link.ts';
 
 const KIB = 1024;
 const BOUNDS = { initialBytes: 64 * KIB, minBytes: 16 * KIB, maxBytes: 24 * 1024 * KIB };
@@ -179,6 +179,23 @@ describe('CarrierLedger', () => {
     simulation.run(22_000);
     const { rate } = measure(simulation, 2000);
     assert.ok(rate >= 900, `${rate} of 1000 bytes per millisecond`);
+  });
+
+  it('finds out when it goes another, longer way than the carrier before it', () => {
+    const known = { rate: 50, returnQueueMs: 0, leastRttMs: 20, leastWayMs: 10 + CLOCK_OFFSET_MS };
+    const path = { rateAt: () => 1000, delayMs: 150, recordBytes: 4096, bounds: BOUNDS, ackRecords: 2, ackDelayMs: 20 };
+    const simulation = new SimulatedLink({ ...path, known });
+    simulation.run(15_000);
+    const { rate } = measure(simulation, 2000);
+    assert.ok(rate >= 900, `${rate} of 1000 bytes per millisecond`);
+  });
+
+  it('says how long bytes take to arrive behind those in flight', () => {
+    const ledger = new CarrierLedger<number>(BOUNDS, { ...START, rate: 100 });
+    assert.equal(ledger.deliveryMs(0), 50);
+    assert.equal(ledger.deliveryMs(1000), 60);
+    ledger.sent(0, { bytes: 20_000, idle: false, items: [] }, 0);
+    assert.equal(ledger.deliveryMs(1000), 160);
   });
 
   it('does not take the silence of an idle sender for a slow path', () => {

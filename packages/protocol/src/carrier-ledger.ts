@@ -44,6 +44,12 @@ const RATE_MEMORY_MS = 2000;
 /** What an earlier carrier has left is replaced by what this one has measured after this long. */
 const FIRST_RATE_MEMORY_MS = 500;
 const MIN_RATE_SAMPLE_MS = 1;
+/** An earlier carrier may have gone another way: what it has told of the path is doubted after this long, */
+const FOREIGN_PATH_MS = 5000;
+/** and forgotten when nothing has been as quick since, by more than our own queue explains. */
+const FOREIGN_WAY_MS = QUEUE_MS + FULL_QUEUE_MS;
+
+const UNKNOWN_PATH = { leastRttMs: Number.POSITIVE_INFINITY, leastWayMs: Number.POSITIVE_INFINITY };
 
 /**
  * What one carrier has been given and not yet acknowledged, and what its acknowledgements tell of the path: round trip, delivery rate and
@@ -78,6 +84,8 @@ export class CarrierLedger<Item> {
   /** From here to there on the peer's clock, which knows nothing of ours: only differences mean something. */
   #leastWayMs: number;
   #leastWaySinceMs: number;
+  /** The same two, of this carrier alone, until what it was told of the path is believed or forgotten. */
+  #own: { leastRttMs: number; leastWayMs: number; readonly untilMs: number } | null = null;
   /** The smoothed round trip without the queue on the way there. */
   #unqueuedMs: number;
   /** Whether the latest round trip saw no lasting queue. */
@@ -97,6 +105,7 @@ export class CarrierLedger<Item> {
     this.#leastRttMs = Math.min(start.roundTripMs, start.leastRttMs ?? start.roundTripMs);
     this.#unqueuedMs = this.#leastRttMs + (start.returnQueueMs ?? 0);
     this.#formerRate = start.rate;
+    if (start.leastWayMs !== undefined) this.#own = { ...UNKNOWN_PATH, untilMs: start.nowMs + FOREIGN_PATH_MS };
   }
 
   /** Sets what is known of the round trip from outside, before anything was sent. */
@@ -148,6 +157,13 @@ export class CarrierLedger<Item> {
     const pathMs = this.#unqueuedMs + QUEUE_MS;
     const bytes = rate * (this.#isRamping ? Math.max(pathMs, 2 * this.#unqueuedMs) : pathMs);
     return Math.min(this.#bounds.maxBytes, Math.max(this.#bounds.minBytes, bytes));
+  }
+
+  /** About how long it takes until `bytes` arrive that are sent now, behind what is in flight, in milliseconds. */
+  deliveryMs(bytes: number): number {
+    const rate = this.rate === 0 ? this.#bounds.initialBytes / Math.max(1, this.#smoothedRttMs) : this.rate;
+    // What is in flight was sent within a round trip, unless it stands in a queue.
+    return Math.max(this.#inFlightBytes / rate, this.#leastRttMs) - this.#leastRttMs / 2 + bytes / rate;
   }
 
   /** Notes a record that asks for an acknowledgement, with what it carries. `idle`: there was nothing more to send. */
@@ -225,6 +241,7 @@ export class CarrierLedger<Item> {
   #measureQueue(roundTripMs: number, wayMs: number | null, nowMs: number): void {
     let queueMs = roundTripMs - this.#leastRttMs;
     if (wayMs !== null) {
+      this.#doubtPath(roundTripMs, wayMs, nowMs);
       const drift = CLOCK_DRIFT * (nowMs - this.#leastWaySinceMs);
       this.#leastWayMs = Math.min(this.#leastWayMs + drift, wayMs);
       this.#leastWaySinceMs = nowMs;
@@ -234,6 +251,19 @@ export class CarrierLedger<Item> {
     // Slower down than up: two full directions, each of which waits for the other's queue, would begin to swing.
     this.#unqueuedMs += (unqueuedMs - this.#unqueuedMs) / (unqueuedMs > this.#unqueuedMs ? 4 : 16);
     this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs);
+  }
+
+  /** Finds out whether what an earlier carrier has told of the path is true of this one, which may have another. */
+  #doubtPath(roundTripMs: number, wayMs: number, nowMs: number): void {
+    const own = this.#own;
+    if (own === null) return;
+    own.leastRttMs = Math.min(own.leastRttMs, roundTripMs);
+    own.leastWayMs = Math.min(own.leastWayMs, wayMs);
+    if (nowMs < own.untilMs) return;
+    this.#own = null;
+    if (own.leastWayMs - this.#leastWayMs <= FOREIGN_WAY_MS) return;
+    this.#leastRttMs = own.leastRttMs;
+    this.#leastWayMs = own.leastWayMs;
   }
 
   /** Everything that is not acknowledged, in order. */

@@ -22,6 +22,7 @@ import { ProtocolError } from './errors.ts';
  *   0e arrival         carrier, time
  *   0f datagram        flow, length, target, length, bytes
  *   10 close flow      flow
+ *   11 bond            carriers
  */
 const TYPE = {
   padding: 0x00,
@@ -41,6 +42,7 @@ const TYPE = {
   arrival: 0x0e,
   datagram: 0x0f,
   closeFlow: 0x10,
+  bond: 0x11,
 } as const;
 
 /** The most bytes that the target of an OPEN or DATAGRAM frame takes. */
@@ -96,7 +98,9 @@ export type ControlFrame =
   /** The session is over. */
   | { readonly type: 'close'; readonly code: number }
   /** The client sends no more datagrams of this flow and wants none. */
-  | { readonly type: 'close-flow'; readonly flowId: number };
+  | { readonly type: 'close-flow'; readonly flowId: number }
+  /** The client wants so many carriers, the newest ones, to be in use at once; the others are about to go. */
+  | { readonly type: 'bond'; readonly carriers: number };
 
 /** One frame. */
 export type Frame = DataFrame | DatagramFrame | ControlFrame;
@@ -165,6 +169,8 @@ export function encodeControlFrame(frame: ControlFrame): Buffer {
       return withNumbers(TYPE.close, frame.code);
     case 'close-flow':
       return withNumbers(TYPE.closeFlow, frame.flowId);
+    case 'bond':
+      return withNumbers(TYPE.bond, frame.carriers);
   }
 }
 
@@ -238,6 +244,8 @@ function readFrame(reader: ByteReader): Frame | null {
       return readDatagram(reader);
     case TYPE.closeFlow:
       return { type: 'close-flow', flowId: reader.varint() };
+    case TYPE.bond:
+      return { type: 'bond', carriers: reader.varint() };
     default:
       throw new ProtocolError('unsupported', 'unknown frame type');
   }

@@ -2,6 +2,7 @@ export type { Target } from '@rozan/protocol';
 export { formatAddress, parseAddress, parsePort } from './address.ts';
 export type { CancelTimer, Clock, Env, Log, LogEvent, Random } from './env.ts';
 export { TunnelError, type TunnelErrorCode } from './errors.ts';
+export { MAX_BOND_CARRIERS } from './limits.ts';
 export {
   type Conn,
   type ConnExtras,

@@ -69,6 +69,8 @@ export const MAX_UNACKNOWLEDGED_FRAMES = 65_536;
 /** Carriers of a session at once, and lost ones whose fate is still being told. */
 export const MAX_SESSION_CARRIERS = 16;
 export const MAX_GONE_CARRIERS = 64;
+/** Carriers in use at once. */
+export const MAX_BOND_CARRIERS = 8;
 
 /** A carrier on which bytes are awaited is suspect after max(`SUSPECT_MS`, `SUSPECT_ROUND_TRIPS` × smoothed round trip) of silence. */
 export const SUSPECT_MS = 5000;
@@ -95,3 +97,7 @@ export const MAX_DRAINED_CONNS = 64;
 /** Waiting time between attempts to attach: doubles from the first to the last, each drawn from half of it to all of it. */
 export const ATTACH_BACKOFF_MIN_MS = 100;
 export const ATTACH_BACKOFF_MAX_MS = 3000;
+/** The same while another carrier serves: a censor may allow only so many at once. */
+export const SPARE_BACKOFF_MAX_MS = 15_000;
+/** A carrier beside others is attached a random time after the need for it has shown, at most this. */
+export const SPARE_ATTACH_MS = 200;

@@ -188,6 +188,8 @@ describe('the command line', () => {
       { args: client('rozan://AAAA', '--json'), code: 2, says: again },
       { args: client(path('entry'), '--socks', '127.0.0.1'), code: 2, says: /--socks: an address reads like/ },
       { args: client(path('entry'), '--socks', port), code: 3, says: /SOCKS proxy cannot listen .*another program/ },
+      { args: client(path('entry'), '--carriers', '9'), code: 2, says: /--carriers takes a whole number from 1 to 8/ },
+      { args: client(path('entry'), '--carriers-per-address', '0'), code: 2, says: /whole number of at least 1/ },
       { args: client(path('entry'), '--rotate-after', '-1'), code: 2, says: /--rotate-after takes a number above 0/ },
     ]);
   });

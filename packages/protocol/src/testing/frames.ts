@@ -32,6 +32,7 @@ export const anyControlFrame: fc.Arbitrary<ControlFrame> = fc.oneof(
   fc.record({ type: fc.constant('gone' as const), carrierId: number }, plain),
   fc.record({ type: fc.constant('close' as const), code: number }, plain),
   fc.record({ type: fc.constant('close-flow' as const), flowId: number }, plain),
+  fc.record({ type: fc.constant('bond' as const), carriers: number }, plain),
 );
 
 /** Any frame. */

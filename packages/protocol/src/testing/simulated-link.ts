@@ -1,4 +1,4 @@
-import { CarrierLedger, type LedgerBounds } from '../carrier-ledger.ts';
+import { CarrierLedger, type KnownPath, type LedgerBounds } from '../carrier-ledger.ts';
 
 /** A path in a simulation: a link behind a queue without end, and a receiver that acknowledges. */
 export interface LinkOptions {
@@ -13,6 +13,8 @@ export interface LinkOptions {
   readonly ackDelayMs: number;
   /** So long acknowledgements stand in a queue on their way, which is full of what the receiver itself sends; default 0. */
   readonly returnQueueMs?: number | undefined;
+  /** What an earlier carrier has told of the path, its way by the receiver's clock. */
+  readonly known?: KnownPath;
 }
 
 /** What a simulation has seen at a moment. */
@@ -24,7 +26,7 @@ export interface LinkState {
 }
 
 /** The receiver's clock is ahead by this. */
-const CLOCK_OFFSET_MS = 12_345;
+export const CLOCK_OFFSET_MS = 12_345;
 
 /** A sender with always more to send, a `CarrierLedger`, and a link: time goes by in steps of one millisecond, the same in every run. */
 export class SimulatedLink {
@@ -44,7 +46,8 @@ export class SimulatedLink {
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.ledger = new CarrierLedger<number>(options.bounds, { nowMs: 0, roundTripMs: 2 * options.delayMs, rate: 0 });
+    const { bounds, delayMs, known } = options;
+    this.ledger = new CarrierLedger<number>(bounds, { rate: 0, ...known, nowMs: 0, roundTripMs: 2 * delayMs });
   }
 
   /** Lets time go by and gives the state after each millisecond. */

@@ -1,6 +1,7 @@
 import type { CarrierLedger, KnownPath } from '@rozan/protocol';
-import { MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
+import { MAX_BOND_CARRIERS, MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
 import type { Carrier } from './carrier.ts';
+import { soonest } from './schedule.ts';
 import type { SentItem } from './sent-item.ts';
 
 /** The carriers of one session: those alive, those lost whose last acknowledgement is awaited (what they were given), and what the peer may still ask of them. */
@@ -11,6 +12,7 @@ export class CarrierSet {
   readonly #received = new Map<number, number>();
   readonly #requeue: (item: SentItem) => void;
   #formerPath: KnownPath = { rate: 0, returnQueueMs: 0 };
+  #width = 1;
 
   constructor(requeue: (item: SentItem) => void) {
     this.#requeue = requeue;
@@ -32,13 +34,31 @@ export class CarrierSet {
     return bytes;
   }
 
-  /** Bytes that stand in the way of what is sent over this carrier: on their way on others from which it takes over. */
-  bytesBefore(carrier: Carrier): number {
+  /** How many carriers are to be in use at once. */
+  get width(): number {
+    return this.#width;
+  }
+
+  set width(carriers: number) {
+    this.#width = Math.min(MAX_BOND_CARRIERS, Math.max(1, carriers));
+  }
+
+  /** The carriers in use, the newest last: as many of the newest usable ones as the width says; a suspect one only when there is no other. */
+  get inUse(): Carrier[] {
+    const usable = this.alive.filter((carrier) => carrier.usable);
+    if (usable.length === 1) return usable;
+    const trusted = usable.filter((carrier) => !carrier.suspect);
+    return trusted.length > 0 ? trusted.slice(-this.#width) : usable.slice(-1);
+  }
+
+  /** Bytes that stand in the way of what is sent over each of `inUse`: on their way on others from which they take over. */
+  bytesBefore(inUse: readonly Carrier[]): number {
+    if (this.#alive.size === inUse.length) return 0;
     let bytes = 0;
     for (const other of this.#alive.values()) {
-      if (other !== carrier && !other.suspect) bytes += other.ledger.inFlightBytes;
+      if (!other.suspect && !inUse.includes(other)) bytes += other.ledger.inFlightBytes;
     }
-    return bytes;
+    return bytes / inUse.length;
   }
 
   /** The carriers that have received something without acknowledging it. */
@@ -48,18 +68,21 @@ export class CarrierSet {
     return owing;
   }
 
-  /** The smoothed round trip of the carrier in use, in milliseconds. */
+  /** The longest smoothed round trip of the carriers in use, in milliseconds. */
   get roundTripMs(): number {
-    return this.pick()?.ledger.smoothedRttMs ?? 0;
+    return Math.max(0, ...this.inUse.map(({ ledger }) => ledger.smoothedRttMs));
   }
 
   /** What the session knows of its path, for a new carrier to start from. */
   get knownPath(): KnownPath {
-    const ledger = this.pick()?.ledger;
+    const { inUse } = this;
+    const ledger = inUse.at(-1)?.ledger;
     if (ledger === undefined) return this.#formerPath;
     // The new one begins behind what the other has on its way, so by itself it would not see the path without a queue.
     const { rate, returnQueueMs, leastRttMs, leastWayMs } = ledger;
-    return { rate, returnQueueMs, leastRttMs, leastWayMs };
+    // One that takes nobody's place gets a share: the line may be what limits all of them together.
+    const share = inUse.length < this.#width ? 1 / (inUse.length + 1) : 1;
+    return { rate: rate * share, returnQueueMs, leastRttMs, leastWayMs };
   }
 
   mayAdd(carrierId: number): boolean {
@@ -76,14 +99,9 @@ export class CarrierSet {
     this.#alive.set(carrier.id, carrier);
   }
 
-  /** The carrier that new frames go over: the newest that is usable, a suspect one only when there is no other. */
+  /** The carrier that a frame without bytes gets through on soonest; null when there is none. */
   pick(): Carrier | null {
-    let picked: Carrier | null = null;
-    for (const carrier of this.#alive.values()) {
-      if (!carrier.usable) continue;
-      if (picked === null || picked.suspect || !carrier.suspect) picked = carrier;
-    }
-    return picked;
+    return soonest(this.inUse, 0);
   }
 
   /** Notes an acknowledgement; returns what it covers. Of a lost carrier it is the last word: the rest is sent again. */

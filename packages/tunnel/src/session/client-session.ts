@@ -5,7 +5,10 @@ import {
   ATTACH_BACKOFF_MAX_MS,
   ATTACH_BACKOFF_MIN_MS,
   FIRST_PING_MS,
+  MAX_BOND_CARRIERS,
   MAX_PING_MS,
+  SPARE_ATTACH_MS,
+  SPARE_BACKOFF_MAX_MS,
   SUSPECT_MS,
   SUSPECT_ROUND_TRIPS,
   WATCH_MS,
@@ -40,6 +43,8 @@ export interface ClientSessionEvents {
 export interface ClientSessionOptions {
   readonly dial: DialCarrier;
   readonly rotation: RotationPolicy;
+  /** How many carriers are in use at once; one unless said. */
+  readonly carriers?: number | undefined;
   readonly events: ClientSessionEvents;
 }
 
@@ -51,14 +56,18 @@ export class ClientSession {
   readonly #secret: Buffer;
   readonly #counter = new LookupCounter();
   readonly #limits = new Map<Carrier, RotationLimits>();
+  /** Carriers to be replaced, by age or bytes. */
+  readonly #due = new Set<Carrier>();
   /** Carriers that another has replaced and that are let go in a moment. */
   readonly #leaving = new Set<Carrier>();
   /** Connections on which bytes were changed: they stay open, so that nobody sees that it was noticed. */
   readonly #drained = new DrainedConns();
   readonly #over = new AbortController();
   readonly #retentionMs: number;
+  readonly #width: number;
   #nextCarrierId = 1;
-  #attaching = false;
+  /** Carriers that are being attached. */
+  #attaching = 0;
   #isDraining = false;
   /** Carriers lost one after the other on which no record came: somebody lets handshakes through and nothing else. */
   #fruitless = 0;
@@ -74,6 +83,7 @@ export class ClientSession {
     this.#options = options;
     this.#secret = first.sessionSecret;
     this.#retentionMs = first.reply.retentionMs;
+    this.#width = Math.min(MAX_BOND_CARRIERS, Math.max(1, options.carriers ?? 1));
     this.#session = new Session(env, {
       role: 'client',
       events: {
@@ -83,7 +93,9 @@ export class ClientSession {
         onProgress: (carrier) => this.#checkRotation(carrier),
       },
     });
+    if (this.#width > 1) this.#session.bond(this.#width);
     this.#add(first, false);
+    this.#fill();
     this.#watchLater();
   }
 
@@ -131,7 +143,20 @@ export class ClientSession {
     this.#noteAnswers();
     this.#limits.set(carrier, new RotationLimits(this.#env, this.#options.rotation));
     this.#options.events.onAttached?.(carrier, resumed);
-    for (const older of this.#session.carriers) if (older !== carrier) this.#replace(older);
+    this.#replaceSurplus();
+  }
+
+  /** The carriers that are there to stay. */
+  #lasting(): Carrier[] {
+    return this.#session.carriers.filter((carrier) => carrier.usable && !carrier.suspect && !this.#due.has(carrier));
+  }
+
+  /** Lets go of those carriers that new ones have replaced: suspect ones first, then those that are due, then the oldest. */
+  #replaceSurplus(): void {
+    const usable = this.#session.carriers.filter((carrier) => carrier.usable);
+    const worth = (carrier: Carrier) => (carrier.suspect ? 0 : 2) - (this.#due.has(carrier) ? 1 : 0);
+    usable.sort((a, b) => worth(a) - worth(b) || a.id - b.id);
+    for (const older of usable.slice(0, -this.#width)) this.#replace(older);
   }
 
   /** Lets go of a carrier that another has replaced: a silent one at once, any other after a short, random overlap. */
@@ -140,13 +165,14 @@ export class ClientSession {
       this.#session.giveUp(older);
       return;
     }
-    if (this.#leaving.has(older) || older.retired) return;
+    if (this.#leaving.has(older)) return;
     this.#leaving.add(older);
     const overlapMs = 50 + this.#env.random.fraction() * 450;
     this.#env.clock.setTimer(overlapMs, () => {
       this.#leaving.delete(older);
+      if (!older.usable) return;
       // What replaced it may be gone by now, and then it is all there is.
-      if (!this.#session.carriers.some((carrier) => carrier !== older && carrier.usable)) return;
+      if (this.#session.carriers.filter((carrier) => carrier.usable).length <= this.#width) return;
       if (older.suspect) this.#session.giveUp(older);
       else this.#session.retire(older);
     });
@@ -154,16 +180,17 @@ export class ClientSession {
 
   #onCarrierLost(carrier: Carrier, cause: CarrierLossCause): void {
     this.#limits.delete(carrier);
+    this.#due.delete(carrier);
     this.#leaving.delete(carrier);
     this.#fruitless = carrier.receivedRecords > 0 ? 0 : this.#fruitless + 1;
     this.#options.events.onCarrierLost?.(carrier, cause);
     this.#noteAnswers();
-    if (this.#session.closed || this.#session.attached) return;
-    if (this.#detachedSinceMs === null) {
+    if (this.#session.closed) return;
+    if (!this.#session.attached && this.#detachedSinceMs === null) {
       this.#detachedSinceMs = this.#env.clock.monotonicMs();
       this.#options.events.onDetached?.();
     }
-    this.#attach(() => !this.#session.attached);
+    this.#fill();
   }
 
   #nextAttach(confirm: Map<number, number>): ClientAttach {
@@ -174,28 +201,35 @@ export class ClientSession {
     return { kind: 'resume', sessionSecret: this.#secret, counter, carrierId };
   }
 
-  /** Attaches one carrier, trying as long as `needed`. One at a time. */
-  #attach(needed: () => boolean): void {
-    if (this.#attaching) return;
-    this.#attaching = true;
-    const run = async (): Promise<void> => {
-      for (let failures = this.#fruitless; needed() && !this.#session.closed; failures += 1) {
-        if (failures > 0) await sleep(this.#env, this.#waitMs(failures), this.#over.signal);
-        if (await this.#tryAttach()) return;
-      }
-    };
-    run()
-      .catch(() => {})
-      .finally(() => {
-        this.#attaching = false;
-        if (!this.#session.closed && !this.#session.attached) this.#attach(() => !this.#session.attached);
-      });
+  /** Attaches as many carriers as are missing. */
+  #fill(): void {
+    while (!this.#session.closed && this.#lasting().length + this.#attaching < this.#width) {
+      this.#attaching += 1;
+      this.#attach()
+        .catch(() => {})
+        .finally(() => {
+          this.#attaching -= 1;
+          this.#fill();
+        });
+    }
+  }
+
+  /** Attaches one carrier, trying for as long as it is missing. */
+  async #attach(): Promise<void> {
+    const isMissing = () => !this.#session.closed && this.#lasting().length + this.#attaching <= this.#width;
+    const isSpare = this.#lasting().length + this.#attaching > 1;
+    // Connections that begin at one moment would be a mark.
+    if (isSpare) await sleep(this.#env, this.#env.random.fraction() * SPARE_ATTACH_MS, this.#over.signal);
+    for (let failures = this.#fruitless; isMissing(); failures += 1) {
+      if (failures > 0) await sleep(this.#env, this.#waitMs(failures), this.#over.signal);
+      if (isMissing() && (await this.#tryAttach())) return;
+    }
   }
 
   #waitMs(failures: number): number {
     return backoffMs(failures, {
       minMs: ATTACH_BACKOFF_MIN_MS,
-      maxMs: ATTACH_BACKOFF_MAX_MS,
+      maxMs: this.#lasting().length > 0 ? SPARE_BACKOFF_MAX_MS : ATTACH_BACKOFF_MAX_MS,
       fraction: this.#env.random.fraction(),
     });
   }
@@ -226,7 +260,7 @@ export class ClientSession {
       this.#noteAnswers();
       // By now the relay has given the session up (DESIGN §3.1, "home lost").
       if (this.unansweredMs > this.#retentionMs) this.#session.close('session-lost');
-      if (!this.#session.closed && !this.#session.attached) this.#attach(() => !this.#session.attached);
+      this.#fill();
       if (!this.#session.closed) this.#watchLater();
     });
   }
@@ -251,7 +285,7 @@ export class ClientSession {
         carrier.suspect = true;
         this.#options.events.onSuspect?.(carrier);
       }
-      this.#attach(() => carrier.suspect && !carrier.lost);
+      this.#fill();
       return;
     }
     this.#pingWhenSilent(carrier, nowMs);
@@ -269,9 +303,9 @@ export class ClientSession {
   }
 
   #checkRotation(carrier: Carrier): void {
-    if (!carrier.usable || this.#attaching || this.#leaving.has(carrier)) return;
-    if (this.#limits.get(carrier)?.due(carrier, this.#env.clock.monotonicMs())) {
-      this.#attach(() => carrier.usable);
-    }
+    if (!carrier.usable || this.#due.has(carrier) || this.#leaving.has(carrier)) return;
+    if (!this.#limits.get(carrier)?.due(carrier, this.#env.clock.monotonicMs())) return;
+    this.#due.add(carrier);
+    this.#fill();
   }
 }

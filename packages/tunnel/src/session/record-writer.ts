@@ -11,6 +11,7 @@ import {
 import type { Carrier } from './carrier.ts';
 import type { CarrierSet } from './carrier-set.ts';
 import type { DatagramQueue } from './datagram-queue.ts';
+import { laneForBytes, soonest } from './schedule.ts';
 import type { SentItem } from './sent-item.ts';
 import type { SessionStream } from './session-stream.ts';
 
@@ -122,11 +123,40 @@ export class RecordWriter {
     this.#send(carrier, { items, isPing: options.isPing });
   }
 
+  /** Writes what waits and may go now, over all carriers that are in use. */
+  flush(carriers: CarrierSet): void {
+    const { inUse } = carriers;
+    for (const carrier of inUse) carrier.cork();
+    while (this.#writeNext(inUse, carriers));
+    for (const carrier of inUse) carrier.uncork();
+  }
+
   /** Writes the next record of what waits; false when there is nothing that may go now. */
-  writeNext(carrier: Carrier, carriers: CarrierSet): boolean {
+  #writeNext(inUse: readonly Carrier[], carriers: CarrierSet): boolean {
     const { owing } = carriers;
+    const isAckDue = this.#ackRequested && owing.length > 0;
+    const elsewhereBytes = carriers.bytesBefore(inUse);
+    const carrier = this.#laneFor(inUse, { isUrgent: isAckDue || this.#control.length > 0, elsewhereBytes });
+    if (carrier === null) return false;
     const items: SentItem[] = [];
     const roomBytes = carrier.recordBytes;
+    this.#addControls(roomBytes, items);
+    if (carrier.hasRoom(elsewhereBytes)) this.#addBytes(roomBytes, items);
+    if (items.length === 0 && !isAckDue) return false;
+    this.#addAcks(owing);
+    this.#send(carrier, { items, isPing: false });
+    return true;
+  }
+
+  /** `isUrgent`: there is something that must not wait for room. */
+  #laneFor(inUse: readonly Carrier[], work: { isUrgent: boolean; elsewhereBytes: number }): Carrier | null {
+    const writable = inUse.filter((carrier) => carrier.writable);
+    if (work.isUrgent || inUse.length === 1) return soonest(writable, 0);
+    const waitingBytes = this.#holding.size > 0 ? Number.POSITIVE_INFINITY : this.#pendingBytes + this.#datagrams.bytes;
+    return laneForBytes(writable, { ...work, waitingBytes });
+  }
+
+  #addControls(roomBytes: number, items: SentItem[]): void {
     const frames = this.#control;
     let taken = 0;
     for (const frame of frames) {
@@ -134,12 +164,7 @@ export class RecordWriter {
       this.#addControl(frame, items);
       taken += 1;
     }
-    this.#control = frames.slice(taken);
-    if (carrier.hasRoom(carriers.bytesBefore(carrier))) this.#addBytes(roomBytes, items);
-    if (items.length === 0 && !(this.#ackRequested && owing.length > 0)) return false;
-    this.#addAcks(owing);
-    this.#send(carrier, { items, isPing: false });
-    return true;
+    if (taken > 0) this.#control = frames.slice(taken);
   }
 
   #addAcks(carriers: readonly Carrier[]): void {

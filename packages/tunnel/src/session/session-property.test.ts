@@ -18,6 +18,7 @@ type Step =
   | { readonly kind: 'cut-all'; readonly how: CutKind }
   | { readonly kind: 'retire'; readonly which: number; readonly side: Side }
   | { readonly kind: 'give-up'; readonly which: number; readonly side: Side }
+  | { readonly kind: 'bond'; readonly carriers: number }
   | { readonly kind: 'advance'; readonly ms: number };
 
 const which = fc.nat({ max: 20 });
@@ -45,6 +46,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: how.map((h): Step => ({ kind: 'cut-all', how: h })) },
   { weight: 2, arbitrary: fc.tuple(which, side).map(([w, s]): Step => ({ kind: 'retire', which: w, side: s })) },
   { weight: 2, arbitrary: fc.tuple(which, side).map(([w, s]): Step => ({ kind: 'give-up', which: w, side: s })) },
+  { weight: 1, arbitrary: fc.nat({ max: 9 }).map((carriers): Step => ({ kind: 'bond', carriers })) },
   { weight: 8, arbitrary: fc.nat({ max: 120 }).map((ms): Step => ({ kind: 'advance', ms })) },
 );
 
@@ -134,6 +136,9 @@ class Play {
       case 'retire':
       case 'give-up':
         this.#letGo(one);
+        break;
+      case 'bond':
+        this.#pair.client.bond(one.carriers);
         break;
       case 'advance':
         await clock.advance(one.ms);

@@ -1,7 +1,5 @@
 import {
   type ControlFrame,
-  type DataFrame,
-  type DatagramFrame,
   decodeFrames,
   ProtocolError,
   type ResetCode,
@@ -71,6 +69,12 @@ export class Session {
   /** The carriers that are not lost. */
   get carriers(): readonly Carrier[] {
     return this.#carriers.alive;
+  }
+
+  /** How many carriers are in use at once: the newest ones, while there are so many (client). Both sides keep to it. */
+  bond(carriers: number): void {
+    this.#carriers.width = carriers;
+    this.#control({ type: 'bond', carriers });
   }
 
   /** Whether a carrier is there that takes data. */
@@ -206,12 +210,7 @@ export class Session {
   }
 
   #pump(): void {
-    const carrier = this.#closed ? null : this.#carriers.pick();
-    if (carrier !== null) {
-      carrier.cork();
-      while (carrier.writable && this.#writer.writeNext(carrier, this.#carriers));
-      carrier.uncork();
-    }
+    if (!this.#closed) this.#writer.flush(this.#carriers);
     if (this.#takesBytes()) this.#writer.resumeWriters();
     this.#setAckTimer();
     this.#options.events.onHeldBytes?.(this.heldBytes);
@@ -275,8 +274,9 @@ export class Session {
       const isSole = frames.filter(({ type }) => HELD_TYPES.has(type)).length === 1;
       for (const frame of frames) {
         if (frame.type !== 'ack' && frame.type !== 'arrival') eliciting = true;
-        if (frame.type === 'data') this.#onData(carrier, frame, isSole);
-        else if (frame.type === 'datagram') this.#onDatagram(carrier, frame);
+        if (HELD_TYPES.has(frame.type)) carrier.idlePings = 0;
+        if (frame.type === 'data') this.#streams.onData(frame, isSole);
+        else if (frame.type === 'datagram') this.datagrams.receive(frame);
         else this.#onFrame(carrier, frame);
         if (this.#closed) return;
       }
@@ -295,16 +295,6 @@ export class Session {
     this.#setAckTimer();
     this.#schedulePump();
     this.#options.events.onProgress?.(carrier);
-  }
-
-  #onData(carrier: Carrier, frame: DataFrame, isSole: boolean): void {
-    carrier.idlePings = 0;
-    this.#streams.onData(frame, isSole);
-  }
-
-  #onDatagram(carrier: Carrier, frame: DatagramFrame): void {
-    carrier.idlePings = 0;
-    this.datagrams.receive(frame);
   }
 
   #onFrame(carrier: Carrier, frame: ControlFrame): void {
@@ -340,6 +330,9 @@ export class Session {
         return;
       case 'close-flow':
         this.datagrams.onCloseFlow(frame.flowId);
+        return;
+      case 'bond':
+        this.#carriers.width = frame.carriers;
         return;
       case 'drain':
         this.#options.events.onDrain?.();

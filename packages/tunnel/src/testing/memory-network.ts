@@ -25,6 +25,8 @@ export interface MemoryConnection extends MemoryPair {
 export interface MemoryNetworkOptions extends Pick<MemoryLaneOptions, 'latencyMs' | 'windowBytes' | 'maxChunkBytes'> {
   /** Bytes per millisecond that all connections together get in each direction, on their way to where they were dialled and back. */
   readonly bytesPerMs?: number | undefined;
+  /** Bytes per millisecond that each connection gets for itself in each direction; not together with `bytesPerMs`. */
+  readonly throttleBytesPerMs?: number | undefined;
   /** With a `ManualClock`, the network has it wait for deliveries. */
   readonly clock: Clock & { watch?(isBusy: () => boolean): void };
 }
@@ -38,6 +40,13 @@ const FIRST_FREE_PORT = 40_000;
 
 /** Where a client seems to be, unless it dials through `from`. */
 const DEFAULT_CLIENT = '127.0.0.1';
+
+/** A line for each direction; none without a rate. */
+function linesOf(bytesPerMs: number | undefined): MemoryPairOptions['lines'] {
+  if (bytesPerMs === undefined) return undefined;
+  const line = () => ({ bytesPerMs, freeAtMs: 0 });
+  return { toServer: line(), toClient: line() };
+}
 
 /** The network as it is for tests: in one process, without sockets, and at the test's mercy. */
 export class MemoryNetwork implements Network {
@@ -58,9 +67,7 @@ export class MemoryNetwork implements Network {
       isOpen: (place) => !this.#obstacles.has(place),
       nextPort: () => this.#nextPort++,
     });
-    const { bytesPerMs } = options;
-    const line = () => ({ bytesPerMs: bytesPerMs ?? 0, freeAtMs: 0 });
-    this.#lines = bytesPerMs === undefined ? undefined : { toServer: line(), toClient: line() };
+    this.#lines = linesOf(options.bytesPerMs);
     options.clock.watch?.(() => this.#activity.pending > 0);
   }
 
@@ -187,13 +194,13 @@ export class MemoryNetwork implements Network {
   }
 
   #connect(route: Route, accept: Accept): MemoryConnection {
-    const { clock, latencyMs, windowBytes, maxChunkBytes } = this.#options;
+    const { clock, latencyMs, windowBytes, maxChunkBytes, throttleBytesPerMs } = this.#options;
     const pair = createMemoryPair({
       clock,
       latencyMs,
       windowBytes,
       maxChunkBytes,
-      lines: this.#lines,
+      lines: this.#lines ?? linesOf(throttleBytesPerMs),
       activity: this.#activity,
       clientAddress: route.client,
       serverAddress: route.server,

@@ -22,7 +22,7 @@ export interface ClientSetup extends FakeRelay {
 
 /** Starts a session over its first carrier. */
 export async function createClientSetup(
-  options: FakeRelayOptions & { rotation?: RotationPolicy } = {},
+  options: FakeRelayOptions & { rotation?: RotationPolicy; carriers?: number } = {},
 ): Promise<ClientSetup> {
   const fake = await createFakeRelay(options);
   const { clock } = fake;
@@ -39,6 +39,7 @@ export async function createClientSetup(
   const client = new ClientSession(fake.env, first, {
     dial: (nextAttach, signal) => fake.dial(nextAttach, signal),
     rotation: options.rotation ?? NO_ROTATION,
+    carriers: options.carriers,
     events: {
       onAttached: (carrier) => records.attached.push({ carrier, atMs: clock.monotonicMs() }),
       onCarrierLost: (carrier, cause) => records.lost.push({ carrier, cause, atMs: clock.monotonicMs() }),

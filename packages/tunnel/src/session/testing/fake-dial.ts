@@ -45,6 +45,8 @@ export interface FakeRelayOptions {
   readonly latencyMs?: number;
   /** Of a line that all carriers share, in each direction. */
   readonly bytesPerMs?: number;
+  /** Of each carrier by itself, in each direction. */
+  readonly throttleBytesPerMs?: number;
   readonly retentionMs?: number;
   readonly seed?: number;
 }
@@ -67,9 +69,9 @@ function linkOf(conn: Conn, carrierId: number, side: { isClient: boolean; roundT
 
 /** Makes a relay end and a way to reach it. `latencyMs` is the one-way delay. */
 export async function createFakeRelay(options: FakeRelayOptions = {}): Promise<FakeRelay> {
-  const { latencyMs = 10, bytesPerMs, retentionMs = 60_000, seed = 3 } = options;
+  const { latencyMs = 10, bytesPerMs, throttleBytesPerMs, retentionMs = 60_000, seed = 3 } = options;
   const clock = new ManualClock();
-  const network = new MemoryNetwork({ clock, latencyMs, bytesPerMs });
+  const network = new MemoryNetwork({ clock, latencyMs, bytesPerMs, throttleBytesPerMs });
   const env: Env = { network, clock, random: new SeededRandom(seed), log: () => {} };
   const accepted: SessionStream[] = [];
   const relay = new Session(env, { role: 'relay', events: { onStream: (stream) => accepted.push(stream) } });

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ManualClock } from '@rozan/tunnel/testing';
+import { AddressOrder } from './address-order.ts';
+
+function order(options: Partial<{ spread: boolean; perAddress: number }> = {}) {
+  const clock = new ManualClock();
+  return { clock, order: new AddressOrder(clock, ['a', 'b', 'c'], { spread: false, perAddress: 8, ...options }) };
+}
+
+describe('the order of addresses', () => {
+  it('is that of the entry, until one has worked', async () => {
+    const { clock, order: addresses } = order();
+    assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
+    addresses.noteWorked('c');
+    assert.deepEqual(addresses.get(), ['c', 'a', 'b']);
+    await clock.advance(1);
+    addresses.noteWorked('b');
+    assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
+  });
+
+  it('has one that failed behind the others for a while', async () => {
+    const { clock, order: addresses } = order();
+    addresses.noteWorked('a');
+    addresses.noteFailed('a');
+    assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
+    await clock.advance(30_000);
+    assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
+  });
+
+  it('spreads connections where several are wanted, and takes note of those that close', () => {
+    const { order: addresses } = order({ spread: true });
+    const close = addresses.noteWorked('a');
+    assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
+    addresses.noteWorked('b');
+    addresses.noteWorked('c');
+    close();
+    assert.equal(addresses.get()[0], 'a');
+  });
+
+  it('has those last that are full', () => {
+    const { order: addresses } = order({ spread: true, perAddress: 1 });
+    addresses.noteFailed('b');
+    addresses.noteWorked('a');
+    addresses.noteWorked('c');
+    assert.equal(addresses.get()[0], 'b');
+  });
+});

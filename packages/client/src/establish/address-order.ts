@@ -1,0 +1,76 @@
+import type { Clock } from '@rozan/tunnel';
+
+/** For so long an address that did not answer stands behind the others. */
+const FAILED_MS = 30_000;
+
+interface Place {
+  conns: number;
+  failedAtMs: number;
+  workedAtMs: number;
+}
+
+/**
+ * In which order the addresses of a relay are tried: those first that have not failed of late; among them the one that worked last, or,
+ * where several carriers are wanted at once, the one with the fewest connections; those that have as many as they may have last of all.
+ */
+export class AddressOrder<Address> {
+  readonly #clock: Clock;
+  readonly #places: Map<Address, Place>;
+  readonly #spread: boolean;
+  readonly #perAddress: number;
+
+  /** `spread`: several carriers are wanted at once; `perAddress`: connections that one address gets if any other has room. */
+  constructor(clock: Clock, addresses: readonly Address[], options: { spread: boolean; perAddress: number }) {
+    this.#clock = clock;
+    this.#spread = options.spread;
+    this.#perAddress = options.perAddress;
+    this.#places = new Map(
+      addresses.map((address) => [
+        address,
+        { conns: 0, failedAtMs: Number.NEGATIVE_INFINITY, workedAtMs: Number.NEGATIVE_INFINITY },
+      ]),
+    );
+  }
+
+  /** All addresses, the ones to be tried first in front. */
+  get(): Address[] {
+    const nowMs = this.#clock.monotonicMs();
+    const rank = ({ conns, failedAtMs, workedAtMs }: Place): readonly number[] => [
+      conns >= this.#perAddress ? 1 : 0,
+      nowMs - failedAtMs < FAILED_MS ? 1 : 0,
+      this.#spread ? conns : 0,
+      -workedAtMs,
+    ];
+    const ranked = [...this.#places].map(([address, place]) => ({ address, rank: rank(place) }));
+    // Sorting is stable, so the entry's own order decides between equals.
+    ranked.sort((a, b) => compare(a.rank, b.rank));
+    return ranked.map(({ address }) => address);
+  }
+
+  /** A connection to the address became a carrier. Returns what is to be called when it has closed. */
+  noteWorked(address: Address): () => void {
+    const place = this.#places.get(address);
+    if (place === undefined) return () => {};
+    place.workedAtMs = this.#clock.monotonicMs();
+    place.failedAtMs = Number.NEGATIVE_INFINITY;
+    place.conns += 1;
+    return () => {
+      place.conns -= 1;
+    };
+  }
+
+  /** The address did not answer, or later than another that was asked after it. */
+  noteFailed(address: Address): void {
+    const place = this.#places.get(address);
+    if (place !== undefined) place.failedAtMs = this.#clock.monotonicMs();
+  }
+}
+
+/** By the first place in which they differ. Infinities of one sign are equal. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (const [index, value] of a.entries()) {
+    const other = b[index] ?? 0;
+    if (value !== other) return value < other ? -1 : 1;
+  }
+  return 0;
+}
