@@ -79,21 +79,25 @@ function parseParams(input: unknown): ToyParams {
 }
 
 /** The whole transport. The rest of the system knows it by this object, and asks for its traits, never for its name. */
-export const toy: Transport<ToyParams> = {
+export const toy: Transport<ToyParams, ToyParams> = {
   name: 'toy',
   traits: { looksLike: 'other', silentToStrangers: true },
+  // What the listener knows and what its clients know is the same here: a key, drawn once and kept by the relay.
+  options: {},
+  createSettings: async (random, options) => {
+    if (Object.keys(options).length > 0) throw new TunnelError('bad-params', 'toy has no options');
+    return { key: 1 + Math.floor(random.fraction() * 255) };
+  },
+  parseSettings: parseParams,
+  paramsOf: (settings) => settings,
   parseParams,
   dial: async (env, { address, params, signal }) => {
     const conn = await env.network.dial(address, { signal });
     conn.write(xor(GREETING, params.key));
     return dress(conn, params.key);
   },
-  listen: async (env, { address, onConn }) => {
-    // A listener says itself what a client must know.
-    const params = { key: 1 + Math.floor(env.random.fraction() * 255) };
-    const listener = await env.network.listen(address, (conn) => receiveGreeting(conn, params.key, onConn));
-    return { address: listener.address, params, close: () => listener.close() };
-  },
+  listen: (env, { address, settings, onConn }) =>
+    env.network.listen(address, (conn) => receiveGreeting(conn, settings.key, onConn)),
 };
 
 /** One question and one answer through the transport, on a network in memory. */
@@ -105,8 +109,9 @@ async function main(): Promise<void> {
     conn.on('error', () => {});
     conn.pipe(conn);
   };
-  const listener = await toy.listen(env, { address: { host: '127.0.0.1', port: 0 }, onConn });
-  const conn = await toy.dial(env, { address: listener.address, params: toy.parseParams(listener.params) });
+  const settings = await toy.createSettings(env.random, {});
+  const listener = await toy.listen(env, { address: { host: '127.0.0.1', port: 0 }, settings, onConn });
+  const conn = await toy.dial(env, { address: listener.address, params: toy.paramsOf(settings) });
   conn.end('a byte, and another');
   console.log(`sent and came back: ${await readAll(conn)}`);
   await listener.close();

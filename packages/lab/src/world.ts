@@ -63,7 +63,7 @@ export async function startRelay(env: Env, options: WorldRelayOptions): Promise<
   if (existing === null) {
     const [transport] = TRANSPORTS.map(({ name }) => name);
     if (transport === undefined) throw new Error('there is no transport');
-    const listen = [{ transport, address: await freeAddress(env) }];
+    const listen = [{ transport, address: await freeAddress(env), settings: {} }];
     const addresses = (options.reachableAt ?? []).map((address) => ({ transport, address }));
     await createRelayFolder(env.random, options.folder, { listen, addresses });
   }

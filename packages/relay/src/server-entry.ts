@@ -1,6 +1,13 @@
-import { formatHostPort, formatShareLink, keyPairOf, signServerEntry, type Target } from '@rozan/protocol';
+import {
+  type EntryTransport,
+  formatHostPort,
+  formatShareLink,
+  keyPairOf,
+  signServerEntry,
+  type Target,
+} from '@rozan/protocol';
 import { findTransport, TunnelError } from '@rozan/tunnel';
-import type { RelayConfig } from './data-folder/relay-config.ts';
+import type { RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 /** A relay signs its own entries as long as there is no control plane that would renew them. */
@@ -10,18 +17,34 @@ const ANY_ADDRESS = /^(0\.0\.0\.0|::)$/;
 
 type Places = Pick<RelayConfig, 'listen' | 'addresses'>;
 
-/** The addresses at which clients reach a relay by a transport. */
-function reachableAt(config: Places, transport: string): readonly Target[] {
+/** The addresses at which clients reach what listens at a place. */
+function reachableAt(config: Places, { transport, address }: TransportAddress): readonly Target[] {
   const named = config.addresses.filter((each) => each.transport === transport);
-  return (named.length > 0 ? named : config.listen.filter((each) => each.transport === transport)).map(
-    ({ address }) => address,
-  );
+  return named.length > 0 ? named.map((each) => each.address) : [address];
+}
+
+/** A relay's ways in, those with the same transport and params together. */
+function waysTo(config: Places): EntryTransport[] {
+  const ways = new Map<string, EntryTransport>();
+  for (const place of config.listen) {
+    const transport = findTransport(place.transport);
+    if (transport === null) throw new TunnelError('bad-params', `there is no transport named ${place.transport}`);
+    const params: EntryTransport['params'] = Object.fromEntries(
+      Object.entries(transport.paramsOf(transport.parseSettings(place.settings)) ?? {}),
+    );
+    const key = JSON.stringify([place.transport, params]);
+    const before = ways.get(key)?.addresses ?? [];
+    const addresses = new Set([...before, ...reachableAt(config, place).map(formatHostPort)]);
+    ways.set(key, { transport: place.transport, addresses: [...addresses], params });
+  }
+  return [...ways.values()];
 }
 
 /** Throws a `TunnelError` (`bad-params`) when a relay with these addresses could have no entry that clients can use. */
 export function expectReachable(config: Places): void {
-  for (const { transport } of config.listen) {
-    if (!reachableAt(config, transport).some(({ host }) => ANY_ADDRESS.test(host))) continue;
+  for (const place of config.listen) {
+    const { transport } = place;
+    if (!reachableAt(config, place).some(({ host }) => ANY_ADDRESS.test(host))) continue;
     const message = `${transport} listens at all addresses: say with --address at which one clients reach it`;
     throw new TunnelError('bad-params', message);
   }
@@ -35,13 +58,7 @@ export function createEntryLink(config: RelayConfig, channelId: string, nowMs: n
   expectReachable(config);
   const channel = config.channels.find(({ id }) => id === channelId);
   if (channel === undefined) throw new TunnelError('bad-params', `the relay has no channel named ${channelId}`);
-  const names = [...new Set(config.listen.map(({ transport }) => transport))];
-  const transports = names.map((transport) => {
-    const addresses = reachableAt(config, transport);
-    if (findTransport(transport) === null)
-      throw new TunnelError('bad-params', `there is no transport named ${transport}`);
-    return { transport, addresses: addresses.map(formatHostPort), params: {} };
-  });
+  const transports = waysTo(config);
   const entry = signServerEntry(
     {
       key: keyPairOf(config.staticKey).publicKey,

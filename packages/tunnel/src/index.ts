@@ -47,7 +47,6 @@ export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
 export type {
   Transport,
   TransportDialOptions,
-  TransportListener,
   TransportListenOptions,
   TransportTraits,
 } from './transport.ts';

@@ -39,6 +39,11 @@ export interface ConnExtras {
   writeBorrowed?(bytes: Buffer): boolean;
   /** Takes back a chunk of a `data` event that nobody will look at again. Not calling it is allowed. */
   releaseRead?(bytes: Buffer): void;
+  /**
+   * Gives a connection back to its transport, before anything was written to it: it has not shown that it is a client of ours, and the transport
+   * treats it as what the transport imitates treats anyone. Without this, strangers are read and never answered.
+   */
+  decline?(): void;
   /** The peer's address; for limits and country look-ups in memory only, never to be logged. */
   readonly remoteAddress?: string | undefined;
 }

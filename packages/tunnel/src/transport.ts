@@ -1,4 +1,4 @@
-import type { Env } from './env.ts';
+import type { Env, Random } from './env.ts';
 import type { Conn, DialOptions, Listener, SocketAddress } from './network.ts';
 
 /** What the rest of the system may ask about a transport, instead of its name. */
@@ -9,16 +9,27 @@ export interface TransportTraits {
   readonly silentToStrangers: boolean;
 }
 
-/** One named way to dress a carrier. `Params` is what a client must know, as it stands in the server entry. */
-export interface Transport<Params = unknown> {
+/**
+ * One named way to dress a carrier. `Params` is what a client must know, as it stands in the server entry; `Settings` is what its
+ * listener must know, as the relay keeps it. Both are plain objects that survive JSON.
+ */
+export interface Transport<Params = unknown, Settings = unknown> {
   readonly name: string;
   readonly traits: TransportTraits;
+  /** What an operator may choose of a listener (`--listen NAME=HOST:PORT,option=value`): each option and what it takes. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Makes the settings of a new listener; secrets are drawn here, once. Throws a `TunnelError` (`bad-params`) for options that are none. */
+  createSettings(random: Random, options: Readonly<Record<string, string>>): Promise<Settings>;
+  /** Checks settings that were stored. Throws a `TunnelError` (`bad-params`). */
+  parseSettings(input: unknown): Settings;
+  /** What clients must know of a listener with these settings. */
+  paramsOf(settings: Settings): Params;
   /** Checks params that came from outside before any packet is sent. Throws a `TunnelError` (`bad-params`). */
   parseParams(input: unknown): Params;
   /** Connects to one relay address and resolves once bytes can be exchanged. */
   dial(env: Env, options: TransportDialOptions<Params>): Promise<Conn>;
   /** Listens; every accepted and undressed connection goes to `onConn`. */
-  listen(env: Env, options: TransportListenOptions): Promise<TransportListener<Params>>;
+  listen(env: Env, options: TransportListenOptions<Settings>): Promise<Listener>;
 }
 
 /** What `dial` needs. */
@@ -28,12 +39,8 @@ export interface TransportDialOptions<Params> extends DialOptions {
 }
 
 /** What `listen` needs. */
-export interface TransportListenOptions {
+export interface TransportListenOptions<Settings> {
   readonly address: SocketAddress;
+  readonly settings: Settings;
   readonly onConn: (conn: Conn) => void;
-}
-
-/** A listener that also says what a client needs to know to dial it; that goes into the server entry. */
-export interface TransportListener<Params = unknown> extends Listener {
-  readonly params: Params;
 }

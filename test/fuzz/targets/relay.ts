@@ -46,7 +46,7 @@ const CONFIG = formatRelayConfig({
   staticKey: Buffer.alloc(32, 1),
   signingKey: Buffer.alloc(32, 2),
   channels: [{ id: 'main', accessSecret: Buffer.alloc(32, 3) }],
-  listen: [{ transport: 'opaque', address: { host: '203.0.113.7', port: 443 } }],
+  listen: [{ transport: 'opaque', address: { host: '203.0.113.7', port: 443 }, settings: {} }],
   addresses: [],
   strangerIdleMs: 900_000,
 });

@@ -131,9 +131,15 @@ export class Acceptor {
     this.#turnAway(arrival, 'stranger');
   }
 
-  #turnAway({ guest }: Arrival, outcome: HandshakeOutcome): void {
+  /** What is no client of ours, or cannot be told from a recording of one. */
+  #turnAway({ conn, guest }: Arrival, outcome: HandshakeOutcome): void {
     this.#options.onOutcome(outcome);
-    guest.turnAway();
+    if (conn.decline === undefined) {
+      guest.turnAway();
+      return;
+    }
+    guest.leave();
+    conn.decline();
   }
 
   async #judge(arrival: Arrival, flight: ClientFlight): Promise<void> {
@@ -203,7 +209,8 @@ export class Acceptor {
   #deny(arrival: Arrival, attempt: AttachAttempt, status: AttachStatus): void {
     const { flight } = this.#seal(attempt, status);
     arrival.conn.write(flight);
-    this.#turnAway(arrival, status);
+    this.#options.onOutcome(status);
+    arrival.guest.turnAway();
   }
 
   #reply(arrival: Arrival, attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {

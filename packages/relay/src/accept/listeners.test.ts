@@ -4,7 +4,7 @@ import { type Env, type LogEvent, TunnelError } from '@rozan/tunnel';
 import { ManualClock, MemoryNetwork, SeededRandom } from '@rozan/tunnel/testing';
 import { Listeners } from './listeners.ts';
 
-const PLACES = [443, 444].map((port) => ({ transport: 'opaque', address: { host: '127.0.0.1', port } }));
+const PLACES = [443, 444].map((port) => ({ transport: 'opaque', address: { host: '127.0.0.1', port }, settings: {} }));
 
 /** Listeners on two ports, of which the second cannot be opened while `isTaken`. */
 function setUp() {

@@ -1,31 +1,24 @@
-import {
-  type CancelTimer,
-  type Conn,
-  type Env,
-  findTransport,
-  type TransportListener,
-  TunnelError,
-} from '@rozan/tunnel';
-import type { TransportAddress } from '../data-folder/relay-config.ts';
+import { type CancelTimer, type Conn, type Env, findTransport, type Listener, TunnelError } from '@rozan/tunnel';
+import type { ListenPlace } from '../data-folder/relay-config.ts';
 import { LISTEN_BOUNDS } from '../limits/constants.ts';
 
 /** The listeners of a relay: opened together, closed while the relay is full of strangers, opened again after. */
 export class Listeners {
   readonly #env: Env;
   readonly #onConn: (conn: Conn, transport: string) => void;
-  #places: readonly TransportAddress[];
-  #open: TransportListener[] = [];
+  #places: readonly ListenPlace[];
+  #open: Listener[] = [];
   /** Whether they are to be open; they may be on their way there. */
   #isWanted = false;
   #cancelRetry: CancelTimer = () => {};
 
-  constructor(env: Env, places: readonly TransportAddress[], onConn: (conn: Conn, transport: string) => void) {
+  constructor(env: Env, places: readonly ListenPlace[], onConn: (conn: Conn, transport: string) => void) {
     this.#env = env;
     this.#places = places;
     this.#onConn = onConn;
   }
 
-  get places(): readonly TransportAddress[] {
+  get places(): readonly ListenPlace[] {
     return this.#places;
   }
 
@@ -56,14 +49,16 @@ export class Listeners {
   }
 
   async #openAll(): Promise<void> {
-    const places: TransportAddress[] = [];
-    for (const { transport: name, address } of this.#places) {
+    const places: ListenPlace[] = [];
+    for (const place of this.#places) {
+      const { transport: name, address } = place;
       const transport = findTransport(name);
       if (transport === null) throw new TunnelError('bad-params', `there is no transport named ${name}`);
       const onConn = (conn: Conn) => this.#onConn(conn, name);
-      const listener = await transport.listen(this.#env, { address, onConn });
+      const settings = transport.parseSettings(place.settings);
+      const listener = await transport.listen(this.#env, { address, settings, onConn });
       this.#open.push(listener);
-      places.push({ transport: name, address: listener.address });
+      places.push({ ...place, address: listener.address });
       if (!this.#isWanted) return this.#closeAll();
     }
     // A port that was picked is kept, so that opening again finds the same one.

@@ -15,11 +15,24 @@ function split(option: string, text: string): { transport: string; rest: string 
   return { transport, rest: text.slice(at + 1) };
 }
 
-/** Reads `--listen TRANSPORT=HOST:PORT`; the host is an address of this machine. Throws a `ProgramError` (usage). */
-export function listenOption(text: string): TransportAddress {
+/** A place to listen at, and what is chosen of its transport. */
+export interface ListenOption extends TransportAddress {
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads `--listen TRANSPORT=HOST:PORT`, perhaps with `,OPTION=VALUE` behind it; the host is an address of this machine.
+ * Throws a `ProgramError` (usage).
+ */
+export function listenOption(text: string): ListenOption {
   const { transport, rest } = split('--listen', text);
+  const [place = '', ...chosen] = rest.split(',');
+  const options = chosen.map((option) => {
+    const at = option.indexOf('=');
+    return at < 0 ? ([option, ''] as const) : ([option.slice(0, at), option.slice(at + 1)] as const);
+  });
   try {
-    return { transport, address: parseAddress(rest) };
+    return { transport, address: parseAddress(place), options: Object.fromEntries(options) };
   } catch (cause) {
     if (!(cause instanceof TunnelError)) throw cause;
     throw new ProgramError(EXIT_CODE.usage, `--listen: ${cause.message}`, { cause });

@@ -51,6 +51,13 @@ function runOptions(raw: RawRunOptions): RunOptions {
   };
 }
 
+function transportHelp(): string {
+  return TRANSPORTS.map(({ name, options }) => {
+    const choices = Object.entries(options).map(([option, takes]) => `${option}=${takes}`);
+    return choices.length === 0 ? name : `${name} (${choices.join(', ')})`;
+  }).join('; ');
+}
+
 /** The subcommands; each sets the task. Options of their own, so that `--data` stands before or behind the subcommand. */
 function addSubcommands(relay: Command, setTask: (task: Task) => void): void {
   const dataOption = ['--data <dir>', "the relay's folder"] as const;
@@ -61,7 +68,7 @@ function addSubcommands(relay: Command, setTask: (task: Task) => void): void {
     .option(...dataOption)
     .requiredOption(
       '--listen <transport=host:port>',
-      `where it listens; the transports are: ${TRANSPORTS.map(({ name }) => name).join(', ')}; port 0 picks a free one; repeatable`,
+      `where it listens, with ,option=value behind it where the transport has options; port 0 picks a free one; repeatable. The transports: ${transportHelp()}`,
       collect,
     )
     .option('--address <transport=host:port>', 'where clients reach it, if that differs; repeatable', collect)

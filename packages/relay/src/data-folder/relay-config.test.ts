@@ -29,7 +29,11 @@ const config: fc.Arbitrary<RelayConfig> = fc.record(
       selector: ({ id }) => id,
       minLength: 1,
     }),
-    listen: fc.array(address),
+    listen: fc.array(
+      fc
+        .tuple(address, fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.nat(), fc.boolean()), PLAIN))
+        .map(([place, settings]) => ({ ...place, settings })),
+    ),
     addresses: fc.array(address),
     strangerIdleMs: fc.integer({ min: 1, max: 3_600_000 }),
   },

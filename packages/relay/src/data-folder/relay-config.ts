@@ -30,6 +30,12 @@ export interface TransportAddress {
   readonly address: Target;
 }
 
+/** A place where a relay listens. */
+export interface ListenPlace extends TransportAddress {
+  /** The transport's own, unchecked here: see `Transport.parseSettings`. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
 /** What a relay keeps about itself. */
 export interface RelayConfig {
   /** The private X25519 key, 32 bytes: the relay's identity in handshakes. */
@@ -39,7 +45,7 @@ export interface RelayConfig {
   /** At least one. */
   readonly channels: readonly RelayChannel[];
   /** Where it listens; chosen once, ports included, so that entries stay true. */
-  readonly listen: readonly TransportAddress[];
+  readonly listen: readonly ListenPlace[];
   /** What entries say instead, where that differs. */
   readonly addresses: readonly TransportAddress[];
   /** How long this relay bears a silent stranger: see `drawStrangerIdleMs`. */
@@ -102,6 +108,11 @@ function readAddress(fields: Fields): TransportAddress {
   }
 }
 
+function readListenPlace(fields: Fields): ListenPlace {
+  const { settings = {} } = fields;
+  return { ...readAddress(fields), settings: readObject(settings, 'settings') };
+}
+
 function readChannels(fields: Fields): readonly RelayChannel[] {
   const channels = readList(fields, 'channels', {
     max: CONFIG_BOUNDS.channels,
@@ -146,7 +157,7 @@ export function parseRelayConfig(bytes: Buffer): RelayConfig {
     staticKey: readKey(fields, 'staticKey'),
     signingKey: readKey(fields, 'signingKey'),
     channels: readChannels(fields),
-    listen: readList(fields, 'listen', { max, read: readAddress }),
+    listen: readList(fields, 'listen', { max, read: readListenPlace }),
     addresses: readList(fields, 'addresses', { max, read: readAddress }),
     strangerIdleMs: readIdleMs(fields),
   };
@@ -160,7 +171,7 @@ export function formatRelayConfig(config: RelayConfig): Buffer {
     staticKey: encodeBase64url(config.staticKey),
     signingKey: encodeBase64url(config.signingKey),
     channels: config.channels.map(({ id, accessSecret }) => ({ id, accessSecret: encodeBase64url(accessSecret) })),
-    listen: config.listen.map(formatAddress),
+    listen: config.listen.map((place) => ({ ...formatAddress(place), settings: place.settings })),
     addresses: config.addresses.map(formatAddress),
     strangerIdleMs: config.strangerIdleMs,
   };

@@ -9,7 +9,9 @@ import { SeededRandom } from '@rozan/tunnel/testing';
 import { createChannel, createRelayFolder, openRelayFolder, type RelayFolderOptions } from './relay-folder.ts';
 import { temporaryFolder } from './testing/temporary-folder.ts';
 
-const OPTIONS: RelayFolderOptions = { listen: [{ transport: 'opaque', address: { host: '127.0.0.1', port: 4_433 } }] };
+const OPTIONS: RelayFolderOptions = {
+  listen: [{ transport: 'opaque', address: { host: '127.0.0.1', port: 4_433 }, settings: {} }],
+};
 
 async function newFolder(context: TestContext): Promise<string> {
   const folder = join(await temporaryFolder(context), 'relay');

@@ -13,6 +13,7 @@ import {
 } from './private-files.ts';
 import {
   formatRelayConfig,
+  type ListenPlace,
   parseRelayConfig,
   type RelayChannel,
   type RelayConfig,
@@ -42,7 +43,7 @@ export interface RelayFolder {
 
 /** What `createRelayFolder` is told. */
 export interface RelayFolderOptions {
-  readonly listen: readonly TransportAddress[];
+  readonly listen: readonly ListenPlace[];
   /** Only where it differs from `listen`. */
   readonly addresses?: readonly TransportAddress[] | undefined;
   /** Ids of the channels; one called `default` if nothing is said. */

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { formatAddress } from '../address.ts';
 import type { Env } from '../env.ts';
 import { TunnelError } from '../errors.ts';
-import type { Conn } from '../network.ts';
-import type { Transport, TransportListener } from '../transport.ts';
+import type { Conn, Listener } from '../network.ts';
+import type { Transport } from '../transport.ts';
 import { turnsUntil, withoutLeaks } from './leak-check.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { endingOf, hashAll, readAll, readExactly, writeRepeatedly } from './stream-helpers.ts';
@@ -13,6 +13,8 @@ import { endingOf, hashAll, readAll, readExactly, writeRepeatedly } from './stre
 export interface TransportFixture {
   readonly transport: Transport;
   readonly env: Env;
+  /** What an operator would choose of the listener. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
   /** How much the bulk test sends each way. */
   readonly bulkBytes: number;
   /** The most that a writer may get rid of while nobody reads: all buffers between them. */
@@ -23,16 +25,19 @@ export interface TransportFixture {
   readonly countOpen?: (() => number) | undefined;
 }
 
+/** What a client is told of it. */
+type ParamsListener = Listener & { readonly params: unknown };
+
 /** A connection made through the transport, both ends of it. */
 interface Pair {
   readonly client: Conn;
   readonly server: Conn;
-  readonly listener: TransportListener;
+  readonly listener: ParamsListener;
 }
 
 interface Stage extends TransportFixture {
   readonly random: SeededRandom;
-  listen(): Promise<{ listener: TransportListener; accepted: Conn[] }>;
+  listen(): Promise<{ listener: ParamsListener; accepted: Conn[] }>;
   connect(): Promise<Pair>;
 }
 
@@ -64,15 +69,21 @@ async function onStage(fixture: TransportFixture, run: (stage: Stage) => Promise
   const { env, transport } = fixture;
   const listen = async () => {
     const accepted: Conn[] = [];
+    const stored: unknown = JSON.parse(
+      JSON.stringify(await transport.createSettings(env.random, fixture.options ?? {})),
+    );
+    const settings = transport.parseSettings(stored);
+    const params: unknown = JSON.parse(JSON.stringify(transport.paramsOf(settings)));
     const listener = await transport.listen(env, {
       address: { host: '127.0.0.1', port: 0 },
+      settings,
       onConn: (conn) => {
         closers.push(() => conn.destroy());
         accepted.push(conn);
       },
     });
     closers.push(() => listener.close());
-    return { listener, accepted };
+    return { listener: { ...listener, params }, accepted };
   };
   const connect = async () => {
     const { listener, accepted } = await listen();
@@ -112,7 +123,7 @@ const CASES: readonly Case[] = [
   ['probe in: connects and ends', probeEnds],
   ['a refused port is a typed error that names no address', refused],
   ['closing the listener stops new connections only', closeListener],
-  ['params that are none are refused', badParams],
+  ['params, settings and options that are none are refused', badParams],
 ];
 
 type Side = 'client' | 'server';
@@ -293,11 +304,11 @@ async function closeListener({ connect, env, transport }: Stage): Promise<void> 
   assert.equal(String(await readAll(client)), 'goes on');
 }
 
-async function badParams({ transport }: Stage): Promise<void> {
+async function badParams({ transport, env }: Stage): Promise<void> {
+  const isBadParams = (error: unknown) => error instanceof TunnelError && error.code === 'bad-params';
   for (const input of [null, undefined, 7, 'text', [], true]) {
-    assert.throws(
-      () => transport.parseParams(input),
-      (error) => error instanceof TunnelError && error.code === 'bad-params',
-    );
+    assert.throws(() => transport.parseParams(input), isBadParams);
+    assert.throws(() => transport.parseSettings(input), isBadParams);
   }
+  await assert.rejects(transport.createSettings(env.random, { 'no-such-option': 'x' }), isBadParams);
 }
