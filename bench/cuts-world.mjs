@@ -49,7 +49,13 @@ async function startRelay(launch, addresses, port) {
   const args = ['relay', '--data', data, '--json', '--egress-allow', `${HOST}/32`];
   launch.start('relay', process.execPath, [COMMAND, ...args]);
   const [line] = await launch.said('relay', READY);
-  return { entry: launch.file('entry.txt', `${link}\n`), pid: JSON.parse(line).pid };
+  const status = async () => {
+    const file = launch.file('status.out', '');
+    const ask = ['relay', 'status', '--data', data, '--json'];
+    await launch.run(process.execPath, [COMMAND, ...ask], { stdio: ['ignore', openSync(file, 'a'), 'inherit'] });
+    return JSON.parse(readFileSync(file, 'utf8'));
+  };
+  return { entry: launch.file('entry.txt', `${link}\n`), pid: JSON.parse(line).pid, status };
 }
 
 async function startClient(launch, entry, extra) {
@@ -75,7 +81,8 @@ export async function startWorld({ cutters: modes = [{}], clientArgs = [], prepa
     const relay = await startRelay(launch, addresses, port);
     await prepare(cutters);
     const client = await startClient(launch, relay.entry, clientArgs);
-    const watch = stack.adopt(new MemoryWatch({ client: client.pid, relay: relay.pid }), (used) => used.stop());
+    const pids = { client: client.pid, relay: relay.pid };
+    const watch = stack.adopt(new MemoryWatch(pids), (used) => used.stop());
     const events = () =>
       readFileSync(launch.file('client.log'), 'utf8')
         .split('\n')
@@ -84,7 +91,10 @@ export async function startWorld({ cutters: modes = [{}], clientArgs = [], prepa
     return {
       path: { socks: client.socks, originPort: origin.port },
       cutters,
+      pids,
       watch,
+      /** What `rozan relay status` says. */
+      relayStatus: relay.status,
       events,
       /** How many of each event the client has told of. */
       eventCounts: () =>

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { CASES, SIZES } from './cuts-cases.mjs';
 
-const HELP = `usage: cuts.mjs [--case NAME]… [--quick] [--together] [--json FILE]
+const HELP = `usage: node bin/run.mjs bench/cuts.mjs [--case NAME]… [--quick] [--together] [--json FILE]
 
   --case NAME  one of ${Object.keys(CASES).join(', ')}; a name's beginning stands for all that begin so (default: all)
   --quick      smaller transfers and shorter times

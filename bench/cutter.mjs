@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 // biome-ignore lint/correctness/useImportExtensions: the rule would have the declarations, cutter-core.d.mts, imported.
 import { createCutter } from './cutter-core.mjs';
 
-const HELP = `usage: cutter.mjs --listen HOST:PORT --target HOST:PORT [options]
+const HELP = `usage: node bin/run.mjs bench/cutter.mjs --listen HOST:PORT --target HOST:PORT [options]
 
   --cut-after MS     cut each connection MS after it began (default: never by itself)
   --arm-bytes N      count MS from when N bytes came back from the target on that connection
@@ -69,4 +69,6 @@ if (values.help || !values.listen || !values.target) {
   });
   process.on('SIGUSR2', () => cutter.cutAll());
   scheduleOutages(cutter);
+  // Whoever has loaded this file would end it when it has been loaded.
+  await new Promise(() => {});
 }

@@ -45,7 +45,12 @@ export interface EchoResult {
  * Rejects where the application would have seen an error or a wrong byte.
  */
 export function runTransfer(
-  options: IntegrityPath & { readonly mb: number; readonly directions?: readonly ('down' | 'up')[] },
+  options: IntegrityPath & {
+    readonly mb: number;
+    readonly directions?: readonly ('down' | 'up')[];
+    /** Where in the known sequence it begins (default 0): transfers beside each other begin at different places. */
+    readonly from?: number;
+  },
 ): Promise<TransferResult[]>;
 
 /**

@@ -12,7 +12,7 @@ import { digest } from './pattern.mjs';
 
 export { startOrigin };
 
-const HELP = `usage: integrity.mjs (--socks [USER:PASSWORD@]HOST:PORT | --direct) [options]
+const HELP = `usage: node bin/run.mjs bench/integrity.mjs (--socks [USER:PASSWORD@]HOST:PORT | --direct) [options]
 
   --origin-port P    an origin.mjs that runs already (default: one is started)
   --mb N             MB (10^6) each way (default 200; 0: no transfer)
@@ -53,8 +53,8 @@ function watchedHash() {
   return watched;
 }
 
-async function transferOnce(path, { direction, bytes, stallMs }) {
-  const position = POSITIONS[direction];
+async function transferOnce(path, { direction, bytes, stallMs, from }) {
+  const position = from + POSITIONS[direction];
   const stream = await open(path, stallMs);
   const start = performance.now();
   try {
@@ -79,10 +79,11 @@ async function transferOnce(path, { direction, bytes, stallMs }) {
 }
 
 /** Moves `mb` MB in each of `directions` at the same time, each byte compared and the whole hashed. */
-export async function runTransfer({ socks, originPort, mb, directions = ['down', 'up'], stallMs = STALL_MS }) {
+export async function runTransfer({ socks, originPort, mb, directions = ['down', 'up'], ...rest }) {
   const path = pathTo({ socks, originPort });
   const bytes = Math.round(mb * 1e6);
-  return Promise.all(directions.map((direction) => transferOnce(path, { direction, bytes, stallMs })));
+  const { stallMs = STALL_MS, from = 0 } = rest;
+  return Promise.all(directions.map((direction) => transferOnce(path, { direction, bytes, stallMs, from })));
 }
 
 /** What was sent and has not come back yet, and how long each message took. */

@@ -11,7 +11,7 @@ import { formatTable } from './table.mjs';
 /** How often the first measurement of a peer is tried: without it there is no other. */
 const MAX_TRIES = 3;
 
-const HELP = `usage: peers.mjs --peer NAME ... (--bench | --serve) [options]
+const HELP = `usage: node bin/run.mjs bench/peers.mjs --peer NAME ... (--bench | --serve) [options]
 
   --peer NAME    a peer to start (repeatable; 'all' for every one): ${Object.keys(RECIPES).join(', ')}
   --recipes FILE a module that exports more peers as RECIPES (repeatable)
@@ -112,7 +112,7 @@ async function main() {
   }
 }
 
-main().catch((error) => {
+await main().catch((error) => {
   console.error(`peers: ${error.message}`);
   process.exitCode = 1;
 });

@@ -4,7 +4,7 @@
 import { connect, createServer } from 'node:net';
 import { parseArgs } from 'node:util';
 
-const HELP = 'usage: relay.mjs --listen HOST:PORT';
+const HELP = 'usage: node bin/run.mjs bench/relay.mjs --listen HOST:PORT';
 const SUCCESS = Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
 const FAILURE = Buffer.from([5, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
 
@@ -67,4 +67,6 @@ if (values.help || !values.listen) {
 } else {
   const [host, port] = values.listen.split(':');
   createServer({ noDelay: true, allowHalfOpen: true }, serve).listen({ host, port: Number(port), backlog: 4096 });
+  // Whoever has loaded this file would end it when it has been loaded.
+  await new Promise(() => {});
 }

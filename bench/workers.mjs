@@ -9,7 +9,7 @@ import { cpuSeconds, family } from './procs.mjs';
 import { startClients, startRelay } from './recipes-rozan.mjs';
 import { median } from './socks-bench.mjs';
 
-const HELP = `usage: workers.mjs [options]
+const HELP = `usage: node bin/run.mjs bench/workers.mjs [options]
 
   --workers LIST   numbers of workers to compare (default 1,2); ratios are to the first
   --clients N      client programs of each relay, one session and one stream each (default 32)
@@ -179,7 +179,7 @@ async function main() {
 if (values.help) {
   console.log(HELP);
 } else {
-  main().catch((error) => {
+  await main().catch((error) => {
     console.error(`workers: ${error.message}`);
     process.exitCode = 1;
   });

@@ -17,7 +17,7 @@ export class Forked implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  tell(message: object | string | null): void {
+  tell(message: object | string | number | null): void {
     this.#child.send(message as never);
   }
 
@@ -38,7 +38,7 @@ export class Forked implements AsyncDisposable {
   }
 
   /** Says something and waits for what it says then. */
-  async ask<T>(message: object | string | null, withinMs?: number): Promise<T> {
+  async ask<T>(message: object | string | number | null, withinMs?: number): Promise<T> {
     const answer = this.next<T>(withinMs);
     this.tell(message);
     return answer;

@@ -14,6 +14,8 @@ export interface FarmOptions {
   readonly originPort: number;
   readonly upBytes: number;
   readonly downBytes: number;
+  /** Streams under way at once; all of them unless said. */
+  readonly streamsAtOnce?: number;
 }
 
 /** What it is told: make the sessions, begin to move bytes, say how it goes. */
@@ -90,11 +92,17 @@ class Farm {
     this.#sessions.push(session);
   }
 
+  /** Has every session move its bytes, as many at a time as may; the next begins where one has ended. */
   start(): void {
-    for (const [index, session] of this.#sessions.entries()) this.#exchange(session, index * STRIDE);
+    const waiting = this.#sessions.entries();
+    const next = (): void => {
+      const { value } = waiting.next();
+      if (value !== undefined) this.#exchange(value[1], value[0] * STRIDE, next);
+    };
+    for (let left = this.#options.streamsAtOnce ?? this.#sessions.length; left > 0; left -= 1) next();
   }
 
-  #exchange({ session }: ClientSession, position: number): void {
+  #exchange({ session }: ClientSession, position: number, onOver: () => void): void {
     const { originPort: port, upBytes, downBytes } = this.#options;
     const stream = session.openStream(encodeTarget({ host: '127.0.0.1', port }));
     let received = 0;
@@ -115,6 +123,7 @@ class Farm {
     stream.once('close', () => {
       this.#busy -= 1;
       count(this.#ended, fault ?? (received === downBytes ? 'done' : 'closed without a word'));
+      onOver();
     });
     stream.write(encodeExchange({ position, upBytes, downBytes }));
     sendKnown(stream, { position, count: upBytes }, () => stream.end());
