@@ -1,10 +1,24 @@
 // Recipes (see recipes.mjs) for this repository's own client and relay, started by the command line that users have.
-import { openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { freePort, HOST } from './launch.mjs';
 
 const COMMAND = fileURLToPath(new URL('../bin/rozan.mjs', import.meta.url));
 const READY = /^\{.*"event":"ready".*\}$/m;
+
+/**
+ * Where Bun is: what BUN names, or what an npm that was told to install it has put into node_modules. Throws, with what to do, if it is
+ * not there: nothing of ours depends on it.
+ */
+function findBun() {
+  const installed = fileURLToPath(new URL('../node_modules/.bin/bun', import.meta.url));
+  const path = process.env.BUN ?? installed;
+  if (existsSync(path)) return path;
+  throw new Error(
+    'skipped, as Bun is not here. Get it with `npm install --prefix FOLDER @oven/bun-linux-x64` (the package is named after the platform) ' +
+      'and name it in BUN: BUN=FOLDER/node_modules/@oven/bun-linux-x64/bin/bun',
+  );
+}
 
 /** Runs the command to its end, with its standard output in a private file; returns what it wrote. */
 async function runRozan(launch, name, args) {
@@ -14,16 +28,17 @@ async function runRozan(launch, name, args) {
 }
 
 /** Starts one of the programs and waits until it says that it is ready; returns what it said. */
-async function startRozan(launch, name, args) {
-  launch.start(name, process.execPath, [COMMAND, ...args]);
+async function startRozan(launch, name, args, runtime = process.execPath) {
+  launch.start(name, runtime, [COMMAND, ...args]);
   const [line] = await launch.said(name, READY);
   return JSON.parse(line);
 }
 
-/** A relay and a client over one transport; the entry names the port that `link` gives, so that a cutter can stand between. */
+/** A relay and a client over one transport, on this Node unless told otherwise; the entry names the port that `link` gives, so that a cutter can stand between. */
 const rozan =
-  (transport) =>
+  (transport, findRuntime = () => process.execPath) =>
   async ({ launch, link }) => {
+    const runtime = findRuntime();
     const port = await freePort();
     const relayData = launch.file('relay-data');
     const printed = await runRozan(launch, 'init.out', [
@@ -34,13 +49,13 @@ const rozan =
     const [shareLink] = /rozan:\/\/[\w-]+/.exec(printed) ?? [];
     if (shareLink === undefined) throw new Error('relay init printed no entry');
     const entry = launch.file('entry.txt', `${shareLink}\n`);
-    const relay = await startRozan(launch, 'relay', [
-      ...['relay', '--data', relayData, '--json', '--workers', '1', '--egress-allow', `${HOST}/32`],
-    ]);
-    const client = await startRozan(launch, 'client', [
+    const relayArgs = ['relay', '--data', relayData, '--json', '--workers', '1', '--egress-allow', `${HOST}/32`];
+    const clientArgs = [
       ...['client', '--entry', entry, '--json', '--data', launch.file('client-data')],
       ...['--socks', `${HOST}:0`, '--http', `${HOST}:0`],
-    ]);
+    ];
+    const relay = await startRozan(launch, 'relay', relayArgs, runtime);
+    const client = await startRozan(launch, 'client', clientArgs, runtime);
     return {
       chain: [{ host: HOST, port: portOf(client.socks) }],
       accounts: { client: [client.pid], server: [relay.pid] },
@@ -83,4 +98,4 @@ export async function startClients(launch, { name, entry }, count) {
 }
 
 /** By name. */
-export const RECIPES = { 'rozan-opaque': rozan('opaque') };
+export const RECIPES = { 'rozan-opaque': rozan('opaque'), 'rozan-opaque-bun': rozan('opaque', findBun) };

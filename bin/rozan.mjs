@@ -19,5 +19,5 @@ if (name === 'help' || name === '--help' || name === '-h') {
   process.stderr.write(`rozan: there is no command '${name}'. The commands are: ${names}.\n`);
   process.exitCode = exitCodes.usage;
 } else {
-  await onOwnNode(fileURLToPath(import.meta.url), () => runModule(command.module, args));
+  await onOwnNode(fileURLToPath(import.meta.url), () => runModule(command.module, args), { staysOnBun: true });
 }

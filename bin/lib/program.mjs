@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { handOver, hasNodeFlags } from './hand-over.mjs';
 import { ensureInstalled, say } from './install.mjs';
 import { endWithParent } from './parent.mjs';
-import { isOwnNode, root } from './runtime.mjs';
+import { isBun, isOwnNode, root } from './runtime.mjs';
 
 /** How long a program that has said its exit code may take to let go of what it holds. */
 const lingerMs = 3_000;
@@ -14,12 +14,14 @@ const lingerMs = 3_000;
  *
  * @param {string} script the program in bin/ that is running, an absolute path
  * @param {() => Promise<number>} run called on our own Node only; gives the exit code
+ * @param {{staysOnBun?: boolean}} [options] staysOnBun: where it is Bun that was told to run the program, it does
  */
-export async function onOwnNode(script, run) {
+export async function onOwnNode(script, run, { staysOnBun = false } = {}) {
   endWithParent();
   try {
     const node = await ensureInstalled();
-    if (!isOwnNode() || !hasNodeFlags()) return await handOver(node, [script, ...process.argv.slice(2)]);
+    const isRight = isBun ? staysOnBun : isOwnNode() && hasNodeFlags();
+    if (!isRight) return await handOver(node, [script, ...process.argv.slice(2)]);
     process.exitCode = await run();
     setTimeout(() => process.exit(), lingerMs).unref();
   } catch (error) {

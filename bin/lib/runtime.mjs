@@ -38,6 +38,9 @@ export function ownNode() {
   );
 }
 
+/** Whether this process runs on Bun, where `process.versions.node` tells what it is compatible with. */
+export const isBun = process.versions.bun !== undefined;
+
 /** Whether this process runs on our own Node already. */
 export function isOwnNode() {
   const path = ownNode();

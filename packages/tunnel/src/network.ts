@@ -9,6 +9,7 @@ import {
   type Server,
   Socket,
   type SocketConstructorOpts,
+  type TcpNetConnectOpts,
 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TunnelError, type TunnelErrorCode } from './errors.ts';
@@ -161,7 +162,7 @@ function errnoOf(error: unknown): string {
   return typeof code === 'string' ? code : 'unknown';
 }
 
-/** The network of this machine. */
+/** The network of this machine, on Node. `createEnv` knows what to take where this process runs on something else. */
 export function createNetwork(): Network {
   // Its types know only a handle of their own making; any handle that a socket had will do.
   const reads = createSharedReads((options) => prepareConn(new Socket(options as unknown as SocketConstructorOpts)));
@@ -175,18 +176,29 @@ export function createNetwork(): Network {
 }
 
 async function dial(reads: SharedReads, address: SocketAddress, options: DialOptions = {}): Promise<Conn> {
-  const { host, port } = address;
-  if (ipVersion(host) === 0) throw new TunnelError('failed', 'not a literal IP address');
   const { onread, attach } = reads.forSocket();
-  const open = { host, port, ...SOCKET_OPTIONS, autoSelectFamily: false, onread };
-  return attach(prepareConn(await openSocket(open, options.signal)));
+  return await openTcp({ ...address, onread }, options.signal, (socket) => attach(prepareConn(socket)));
+}
+
+/** Connects, and gives what `onOpen` makes of the socket at once. Rejects as `dial` does. */
+export async function openTcp<Opened>(
+  options: SocketAddress & { onread?: TcpNetConnectOpts['onread'] },
+  signal: AbortSignal | undefined,
+  onOpen: (socket: Socket) => Opened,
+): Promise<Opened> {
+  if (ipVersion(options.host) === 0) throw new TunnelError('failed', 'not a literal IP address');
+  return await openSocket({ ...options, ...SOCKET_OPTIONS, autoSelectFamily: false }, signal, onOpen);
 }
 
 async function dialLocal(path: string, options: DialOptions = {}): Promise<Conn> {
-  return prepareLocalConn(await openSocket({ path, allowHalfOpen: true }, options.signal));
+  return await openSocket({ path, allowHalfOpen: true }, options.signal, prepareLocalConn);
 }
 
-function openSocket(options: NetConnectOpts, signal: AbortSignal | undefined): Promise<Socket> {
+function openSocket<Opened>(
+  options: NetConnectOpts,
+  signal: AbortSignal | undefined,
+  onOpen: (socket: Socket) => Opened,
+): Promise<Opened> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const socket = connect(options);
@@ -208,7 +220,12 @@ function openSocket(options: NetConnectOpts, signal: AbortSignal | undefined): P
     signal?.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => {
       settle();
-      resolve(socket);
+      try {
+        resolve(onOpen(socket));
+      } catch (error) {
+        socket.destroy();
+        reject(error);
+      }
     });
   });
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { CancelTimer, Clock, Env, Log, Random } from './env.ts';
 import { createNetwork, type Network } from './network.ts';
+import { createBunNetwork, findBunSockets } from './network-bun.ts';
 
 /** The longest delay that `setTimeout` takes; it fires at once for longer ones. */
 const MAX_TIMEOUT_MS = 0x7fff_ffff;
@@ -21,11 +22,17 @@ export interface EnvOptions {
 /** The real thing: this machine's clock, sockets and cryptographic randomness. */
 export function createEnv(options: EnvOptions): Env {
   return {
-    network: options.network ?? createNetwork(),
+    network: options.network ?? createSystemNetwork(),
     clock: createClock(),
     random: createRandom(),
     log: options.log,
   };
+}
+
+/** TCP has to come from Bun's own sockets where this process runs on Bun. */
+function createSystemNetwork(): Network {
+  const bun = findBunSockets();
+  return bun === null ? createNetwork() : createBunNetwork(bun, createNetwork());
 }
 
 function createClock(): Clock {
