@@ -73,20 +73,23 @@ async function tell(farm: Forked, order: FarmOrder, withinMs?: number): Promise<
   return report;
 }
 
-/** Holds sessions on which nothing happens, with one carrier each over loopback, and has all of them move bytes after that. */
+/**
+ * Holds sessions on which nothing happens, with one carrier each over loopback, and has all of them move bytes after that. The programs
+ * get this process's flags, which are those of every program of ours where it was started like one.
+ */
 export async function holdSessions(options: IdleOptions): Promise<IdleFigures> {
   const { sessions, holdMs, echoBytes, streamsAtOnce, onProgress = () => {}, patienceMs = 300_000 } = options;
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createScratchFolder()).path;
   const relayOptions: RelayProcessOptions = { folder: join(folder, 'relay') };
-  const relay = stack.use(new Forked(here('relay-process.ts'), [JSON.stringify(relayOptions)]));
+  const relay = stack.use(new Forked(here('relay-process.ts'), [JSON.stringify(relayOptions)], process.execArgv));
   const { link, port } = await relay.next<{ link: string; port: number }>();
   const origin = stack.use(await startKnownOrigin(createEnv({ log: () => {} }).network));
   const farmOptions: FarmOptions = {
     ...{ link, sessions, streamsAtOnce, originPort: origin.address.port },
     ...{ through: `127.0.0.1:${port}`, upBytes: echoBytes, downBytes: echoBytes },
   };
-  const farm = stack.use(new Forked(here('session-farm.ts'), [JSON.stringify(farmOptions)]));
+  const farm = stack.use(new Forked(here('session-farm.ts'), [JSON.stringify(farmOptions)], process.execArgv));
   await tell(farm, 'report');
   await pause(SETTLE_MS);
   const relayMemory = watchMemory(relay, sessions);
@@ -122,10 +125,10 @@ async function ask(farm: Forked, sessions: number, patienceMs: number) {
 /** Holds as many plain connections between two programs of the same runtime and network: the least that any session could cost. */
 export async function holdConns(count: number, holdMs: number): Promise<PlainFigures> {
   await using stack = new AsyncDisposableStack();
-  const listener = stack.use(new Forked(here('conn-holder.ts')));
+  const listener = stack.use(new Forked(here('conn-holder.ts'), [], process.execArgv));
   const place = await listener.next<HolderReport>();
   if (!('port' in place)) throw new Error('the listener told no port');
-  const dialler = stack.use(new Forked(here('conn-holder.ts'), [`${place.port}`]));
+  const dialler = stack.use(new Forked(here('conn-holder.ts'), [`${place.port}`], process.execArgv));
   await dialler.next();
   await pause(SETTLE_MS);
   const listenerMemory = watchMemory(listener, count);
