@@ -1,0 +1,46 @@
+import type { ConnectionOptions } from 'node:tls';
+
+/** The part of a TLS client hello that can be chosen, as far as the runtime can. */
+export type ClientHello = Pick<ConnectionOptions, 'ciphers' | 'sigalgs' | 'ecdhCurve' | 'minVersion' | 'maxVersion'>;
+
+/** What Chromium offers, in its order (since 131; without GREASE, which no runtime of ours can send). */
+const CHROMIUM_CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-AES128-SHA',
+  'ECDHE-RSA-AES256-SHA',
+  'AES128-GCM-SHA256',
+  'AES256-GCM-SHA384',
+  'AES128-SHA',
+  'AES256-SHA',
+];
+
+const CHROMIUM_SIGNATURES = [
+  'ecdsa_secp256r1_sha256',
+  'rsa_pss_rsae_sha256',
+  'rsa_pkcs1_sha256',
+  'ecdsa_secp384r1_sha384',
+  'rsa_pss_rsae_sha384',
+  'rsa_pkcs1_sha384',
+  'rsa_pss_rsae_sha512',
+  'rsa_pkcs1_sha512',
+];
+
+/**
+ * Node's own TLS, tuned: the same ciphers, signature algorithms and groups as Chromium's, in its order. What stays its own is the set
+ * and order of extensions and the lack of GREASE (docs/spec/transport-websocket.md says who can tell).
+ */
+export const TUNED_NODE_HELLO: ClientHello = {
+  ciphers: CHROMIUM_CIPHERS.join(':'),
+  sigalgs: CHROMIUM_SIGNATURES.join(':'),
+  ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+};

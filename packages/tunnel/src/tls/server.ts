@@ -1,0 +1,44 @@
+import { createServer, type TLSSocket } from 'node:tls';
+import type { Conn } from '../network.ts';
+import type { Identity } from './self-signed.ts';
+import { wrapTls } from './wrap.ts';
+
+/** Puts TLS on connections that others have accepted. */
+export interface SecureServer {
+  /** Takes a connection over; what is not TLS is answered and closed as Node's servers do. */
+  serve(conn: Conn): void;
+}
+
+/** What Node keeps of what a TLS socket lies on, behind its types: a socket, or an object that holds any other stream. */
+interface OnTop {
+  readonly _parent?: Conn | undefined;
+  readonly _handle?: { readonly _parentWrap?: { readonly stream?: Conn | undefined } | undefined } | null;
+}
+
+/** Until the handshake is over; a connection that is slower is closed. Node's own default. */
+const HANDSHAKE_TIMEOUT_MS = 120_000;
+
+/**
+ * A TLS server without a port, for versions 1.2 (which some strangers have) and 1.3. `onSecure` gets each connection whose
+ * handshake is over. Throws an error of Node when key and certificate do not fit.
+ */
+export function createSecureServer(
+  { key, certificate }: Identity,
+  alpn: readonly string[],
+  onSecure: (conn: Conn) => void,
+): SecureServer {
+  const server = createServer({
+    key,
+    cert: certificate,
+    ALPNProtocols: [...alpn],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    allowHalfOpen: true,
+  });
+  server.on('secureConnection', (socket: TLSSocket) => onSecure(wrapTls(socket, connUnder(socket))));
+  server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
+  return { serve: (conn) => void server.emit('connection', conn) };
+}
+
+function connUnder(socket: TLSSocket & OnTop): Conn {
+  return socket._parent ?? socket._handle?._parentWrap?.stream ?? socket;
+}
