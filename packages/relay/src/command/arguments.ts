@@ -85,9 +85,19 @@ export function dnsOption(text: string): string {
   );
 }
 
+/** Whether this process runs on Bun, where one process cannot hand on the connections that it accepts. */
+export function isOnBun(): boolean {
+  return process.versions.bun !== undefined;
+}
+
 /** Reads `--workers N`. Throws a `ProgramError` (usage). */
 export function workersOption(text: string): number {
   const workers = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
+  if (workers > 1 && isOnBun()) {
+    throw new ProgramError(EXIT_CODE.usage, 'on Bun a relay has one worker', {
+      remedy: 'Run it on Node to have more.',
+    });
+  }
   if (workers >= 1 && workers <= WORKER_BOUNDS.workers) return workers;
   throw new ProgramError(EXIT_CODE.usage, `--workers takes a number from 1 to ${WORKER_BOUNDS.workers}`);
 }

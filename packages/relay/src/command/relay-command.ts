@@ -4,7 +4,7 @@ import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@
 import { Command } from 'commander';
 import { RelayError } from '../data-folder/relay-error.ts';
 import { WORKER_BOUNDS } from '../limits/constants.ts';
-import { allowOption, dnsOption, isLoopback, workersOption } from './arguments.ts';
+import { allowOption, dnsOption, isLoopback, isOnBun, workersOption } from './arguments.ts';
 import { askRelay, readEntryLink } from './ask-relay.ts';
 import { type InitOptions, initRelay } from './init-relay.ts';
 import { type RunOptions, runRelay } from './run-relay.ts';
@@ -31,9 +31,9 @@ function needData(data: string | undefined): string {
   throw new ProgramError(EXIT_CODE.usage, 'a relay lives in a folder', { remedy: 'Name it with --data DIR.' });
 }
 
-/** Processor cores that this process may use. */
-function coreCount(): number {
-  return Math.min(availableParallelism(), WORKER_BOUNDS.workers);
+/** One worker for each processor core that this process may use. */
+function usualWorkers(): number {
+  return isOnBun() ? 1 : Math.min(availableParallelism(), WORKER_BOUNDS.workers);
 }
 
 function runOptions(raw: RawRunOptions): RunOptions {
@@ -47,7 +47,7 @@ function runOptions(raw: RawRunOptions): RunOptions {
     egressAllow: (raw.egressAllow ?? []).map(allowOption),
     dnsServers: raw.dns?.map(dnsOption),
     metrics,
-    workers: raw.workers === undefined ? coreCount() : workersOption(raw.workers),
+    workers: raw.workers === undefined ? usualWorkers() : workersOption(raw.workers),
   };
 }
 
