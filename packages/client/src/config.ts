@@ -13,6 +13,8 @@ export interface ClientArguments {
   readonly rotation: RotationPolicy;
   readonly carriers: CarrierCount;
   readonly dataFolder: string | null;
+  /** Executables of Tor transports, by method, each with its arguments. */
+  readonly programs: ReadonlyMap<string, string>;
 }
 
 interface RawOptions {
@@ -26,6 +28,7 @@ interface RawOptions {
   readonly carriers: string;
   readonly carriersPerAddress?: string;
   readonly data?: string;
+  readonly pt?: string[];
 }
 
 /** A carrier's limits are drawn between this share of what was asked for and all of it. */
@@ -53,6 +56,13 @@ function carrierCount({ carriers, carriersPerAddress }: RawOptions): CarrierCoun
   };
 }
 
+/** Reads `--pt METHOD=EXECUTABLE`. */
+function programOption(text: string): readonly [string, string] {
+  const [, method, command] = /^(\w+)=(.+)$/.exec(text) ?? [];
+  if (method !== undefined && command !== undefined) return [method, command];
+  throw new ProgramError(EXIT_CODE.usage, '--pt reads METHOD=EXECUTABLE, such as obfs4=/usr/bin/obfs4proxy');
+}
+
 function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
@@ -65,6 +75,11 @@ function createCommand(): Command {
     .option('--rotate-bytes <bytes>', 'replace connections before they have carried this much')
     .option('--carriers <number>', 'connections to the relay at once, where each by itself is held back; 1 to 8', '1')
     .option('--carriers-per-address <number>', 'never use more of them to one address (one is kept for replacement)')
+    .option(
+      '--pt <method=executable>',
+      'the executable of a Tor transport, such as obfs4=/usr/bin/obfs4proxy; repeatable',
+      collect,
+    )
     .option('--json', 'print events as JSON lines');
 }
 
@@ -84,5 +99,6 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     },
     carriers: carrierCount(options),
     dataFolder: options.data ?? null,
+    programs: new Map((options.pt ?? []).map(programOption)),
   };
 }

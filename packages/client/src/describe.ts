@@ -17,6 +17,10 @@ export function describe(event: LogEvent): string | null {
       return 'No relay can be reached at the moment; trying again.';
     case 'relay.draining':
       return 'The relay is about to stop; new connections go elsewhere.';
+    case 'program.missing':
+      return `The relay is reached through ${event.method}, and no executable for it is on this machine. Install one (for obfs4 the package obfs4proxy), or name it with --pt ${event.method}=EXECUTABLE.`;
+    case 'program.failed':
+      return `A Tor transport cannot be used: ${event.reason}.`;
     case 'entry.stale':
       return 'A server entry is not valid at this time by the clock of this machine; it is used all the same.';
     case 'entry.exposed':

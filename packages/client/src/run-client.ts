@@ -1,5 +1,5 @@
 import type { ServerEntry } from '@rozan/protocol';
-import { createEnv, type Env, formatAddress, type SocketAddress } from '@rozan/tunnel';
+import { createEnv, createPrograms, type Env, formatAddress, type SocketAddress } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { type Client, createClient } from './client.ts';
 import { type ClientArguments, parseClientArguments } from './config.ts';
@@ -44,7 +44,9 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const parsed = await parseClientArguments(args);
   if (parsed === null) return EXIT_CODE.fine;
   const output = createOutput({ json: parsed.json, write: (text) => process.stdout.write(text), describe });
-  const env = createEnv({ log: output.log });
+  const bare = createEnv({ log: output.log });
+  await using programs = createPrograms(bare, { commands: parsed.programs });
+  const env: Env = { ...bare, programs };
   await using client = await start(env, parsed);
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);

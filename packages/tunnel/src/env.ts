@@ -1,4 +1,4 @@
-import type { Network } from './network.ts';
+import type { Conn, Network, SocketAddress } from './network.ts';
 
 /** Ends a timer. Calling it again, or after the timer has fired, does nothing. */
 export type CancelTimer = () => void;
@@ -30,10 +30,36 @@ export interface LogEvent {
 /** Where events go. */
 export type Log = (event: LogEvent) => void;
 
+/** What is asked of a program of others that makes connections. */
+export interface ProgramDial {
+  /** What the program calls the way in which it connects. */
+  readonly method: string;
+  /** What it has to know of the far end. */
+  readonly args: Readonly<Record<string, string>>;
+  readonly address: SocketAddress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Programs of others through which a client may connect. They end with whoever made this. */
+export interface Programs {
+  /** Connects. Rejects with a `TunnelError` (`failed` where there is no such program) or with the signal's reason. */
+  dial(request: ProgramDial): Promise<Conn>;
+}
+
+/** How the programs of others are found and started. */
+export interface ProgramsOptions {
+  /** By method: the executable, with its arguments behind it; what is not here is looked for where Debian has it. */
+  readonly commands?: ReadonlyMap<string, string> | undefined;
+  /** A proxy by which the executables have to leave this machine: `socks5://…` or `http://…`. */
+  readonly proxy?: string | undefined;
+}
+
 /** What every program gets from outside; passed first, never global. */
 export interface Env {
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Without, transports that need them fail. */
+  readonly programs?: Programs | undefined;
 }

@@ -1,6 +1,6 @@
 export type { Target } from '@rozan/protocol';
 export { formatAddress, parseAddress, parsePort } from './address.ts';
-export type { CancelTimer, Clock, Env, Log, LogEvent, Random } from './env.ts';
+export type { CancelTimer, Clock, Env, Log, LogEvent, ProgramDial, Programs, ProgramsOptions, Random } from './env.ts';
 export { TunnelError, type TunnelErrorCode } from './errors.ts';
 export { MAX_BOND_CARRIERS } from './limits.ts';
 export {
@@ -50,4 +50,4 @@ export type {
   TransportListenOptions,
   TransportTraits,
 } from './transport.ts';
-export { findTransport, TRANSPORTS } from './transports.ts';
+export { createPrograms, findTransport, TRANSPORTS } from './transports.ts';

@@ -45,6 +45,12 @@ export function describe(event: LogEvent): string | null {
       return `Worker ${event.worker} has died, and its sessions with it; another takes its place.`;
     case 'worker.back':
       return `Worker ${event.worker} serves again.`;
+    case 'program.lost':
+      return `The executable of ${event.method} has ended, and is started again.`;
+    case 'program.back':
+      return `The executable of ${event.method} runs again.`;
+    case 'program.failed':
+      return `A Tor transport cannot be offered: ${event.reason}.`;
     case 'listen.failed':
       return 'Cannot listen any more.';
     default:

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatAddress } from '../address.ts';
 import type { Env } from '../env.ts';
-import { TunnelError } from '../errors.ts';
+import { TunnelError, type TunnelErrorCode } from '../errors.ts';
 import type { Conn, Listener } from '../network.ts';
 import type { Transport } from '../transport.ts';
 import { turnsUntil, withoutLeaks } from './leak-check.ts';
@@ -21,6 +21,8 @@ export interface TransportFixture {
   readonly maxBufferedBytes: number;
   /** Whether a stranger's bytes reach `onConn` untouched (a transport without a dress) or never do. */
   readonly passesGarbage: boolean;
+  /** How a refused port is told, where a program between gives no reason; `refused` unless said. */
+  readonly refusedCode?: TunnelErrorCode | undefined;
   /** How many connections and listeners a network without sockets has open. */
   readonly countOpen?: (() => number) | undefined;
 }
@@ -280,13 +282,13 @@ async function probeEnds({ listen, env, transport, connect }: Stage): Promise<vo
   await connect();
 }
 
-async function refused({ listen, env, transport }: Stage): Promise<void> {
+async function refused({ listen, env, transport, refusedCode = 'refused' }: Stage): Promise<void> {
   const { listener } = await listen();
   await listener.close();
   const params = transport.parseParams(listener.params);
   await assert.rejects(transport.dial(env, { address: listener.address, params }), (error: unknown) => {
     assert.ok(error instanceof TunnelError);
-    assert.equal(error.code, 'refused');
+    assert.equal(error.code, refusedCode);
     assert.ok(!error.message.includes(listener.address.host) && !error.message.includes(String(listener.address.port)));
     assert.ok(!JSON.stringify(error, Object.getOwnPropertyNames(error)).includes(formatAddress(listener.address)));
     return true;
