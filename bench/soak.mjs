@@ -16,7 +16,7 @@ const HELP = `usage: node bin/run.mjs bench/soak.mjs [options]
   --carriers N     connections of the client at once (default 1)
   --warm-up S      memory counts from then on (default: a sixth of the time)
   --growth SHARE   what the median of memory in the last third may be above that in the first (default 0.25)
-  --json FILE      write all figures there, samples included
+  --json FILE      write all figures there, with samples of memory and line, second by second, and what the client told
   --help
 
 Every 1 to 8 s the line changes: a rate from 64 kbit/s to 200 Mbit/s or none (of all connections, each way), a delay up to 300 ms each
@@ -111,7 +111,11 @@ async function main() {
   const record = new MemoryRecord(world.pids, SAMPLE_MS);
   const weather = new Weather(world.cutters[0], values.seed);
   const load = new Load(world.path);
-  const faults = await soak(world, { load, weather, record }, minutes);
+  const line = [];
+  const timer = setInterval(() => {
+    line.push({ change: weather.latest, ...world.cutters[0].carried, told: world.events().length });
+  }, SAMPLE_MS);
+  const faults = await soak(world, { load, weather, record }, minutes).finally(() => clearInterval(timer));
   const counts = world.eventCounts();
   for (const { event, code } of world.events()) {
     // A second session, made while the first had no line, is let go when it is no longer needed: that is `cancelled`.
@@ -137,7 +141,11 @@ async function main() {
   };
   const result = { ok: faults.length === 0, ...figures, events: counts, memory: verdicts, mostGrowth, faults };
   console.log(JSON.stringify(result));
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...result, samples: record.samples }, null, 2)}\n`);
+  if (values.json)
+    writeFileSync(
+      values.json,
+      `${JSON.stringify({ ...result, samples: record.samples, line, told: world.events() })}\n`,
+    );
   if (faults.length > 0) process.exitCode = 1;
 }
 
