@@ -97,6 +97,9 @@ async function onStage(fixture: TransportFixture, run: (stage: Stage) => Promise
     const server = accepted[0];
     assert.ok(server, 'the listener has the connection');
     assert.equal(String(await readExactly(server, 1)), '!');
+    // As in life: the listener's first word is its consent, and a transport that imitates may hold back everything until then.
+    server.write('?');
+    assert.equal(String(await readExactly(client, 1)), '?');
     return { client, server, listener };
   };
   try {

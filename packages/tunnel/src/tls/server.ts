@@ -34,9 +34,20 @@ export function createSecureServer(
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     allowHalfOpen: true,
   });
-  server.on('secureConnection', (socket: TLSSocket) => onSecure(wrapTls(socket, connUnder(socket))));
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const under = connUnder(socket);
+    socket.allowHalfOpen = true;
+    under.allowHalfOpen = true;
+    onSecure(wrapTls(socket, under));
+  });
   server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
-  return { serve: (conn) => void server.emit('connection', conn) };
+  return {
+    serve: (conn) => {
+      // Whoever leaves before the handshake is over leaves for good: as long as this is false, an end is answered by an end.
+      conn.allowHalfOpen = false;
+      server.emit('connection', conn);
+    },
+  };
 }
 
 function connUnder(socket: TLSSocket & OnTop): Conn {

@@ -1,0 +1,81 @@
+import type { IncomingMessage } from 'node:http';
+import type { Env } from '../../env.ts';
+import { type Conn, ipVersion, type Listener } from '../../network.ts';
+import { createSite } from '../../site/site.ts';
+import { createWebServer } from '../../site/web-server.ts';
+import { createSecureServer } from '../../tls/server.ts';
+import type { TransportListenOptions } from '../../transport.ts';
+import { readCookie } from './flight-cookie.ts';
+import { MAX_VISITORS } from './limits.ts';
+import { ServerConn } from './server-conn.ts';
+import { identityOf, type WebSocketSettings } from './settings.ts';
+import { isUpgrade, rewriteRequest, upgradeAnswer } from './upgrade.ts';
+
+/** Listens as a web server: a request with a first flight goes to `onConn`, every other to the site, as does one that is declined. */
+export async function listenWebSocket(
+  env: Env,
+  { address, settings, onConn }: TransportListenOptions<WebSocketSettings>,
+): Promise<Listener> {
+  const site = createSite(env, settings.site);
+  const plain = createWebServer(site);
+  const web = createWebServer(site, {
+    isWanted: (request) => flightOf(settings, request) !== null,
+    onUpgrade: (request, under, head) => {
+      const flight = flightOf(settings, request);
+      if (flight === null) return;
+      onConn(
+        new ServerConn(env, under, {
+          flight,
+          head,
+          answer: upgradeAnswer(request.headers['sec-websocket-key'] ?? ''),
+          remoteAddress: clientOf(settings, request, under),
+          onDecline: () => {
+            under.unshift(Buffer.concat([rewriteRequest(request), head]));
+            plain.serve(under);
+          },
+        }),
+      );
+    },
+  });
+  const identity = identityOf(settings.tls);
+  const secure = identity === null ? null : createSecureServer(identity, ['http/1.1'], web.serve);
+  const admit = limitVisitors(MAX_VISITORS, (conn) => (secure === null ? web.serve(conn) : secure.serve(conn)));
+  const listener = await env.network.listen(address, admit);
+  return {
+    address: listener.address,
+    close: async () => {
+      await listener.close();
+      web.close();
+      plain.close();
+    },
+  };
+}
+
+/** What a request of ours carries; null for everybody else's. */
+function flightOf({ params }: WebSocketSettings, request: IncomingMessage): Buffer | null {
+  if (request.url !== params.path || !isUpgrade(request)) return null;
+  return readCookie({ name: params.cookie, key: params.key }, request.headers.cookie);
+}
+
+/** Whom limits count: who is connected, or whom a trusted server in front names; the last of several, as that is whom it has seen itself. */
+function clientOf({ forwarded }: WebSocketSettings, request: IncomingMessage, under: Conn): string | undefined {
+  const value = forwarded === null ? undefined : request.headers[forwarded];
+  const named = (Array.isArray(value) ? value.join(',') : value)?.split(',').at(-1)?.trim();
+  return named !== undefined && ipVersion(named) !== 0 ? named : under.remoteAddress;
+}
+
+/** Closes what is beyond the limit: connections of this listener, carriers included. */
+function limitVisitors(most: number, serve: (conn: Conn) => void): (conn: Conn) => void {
+  let count = 0;
+  return (conn) => {
+    if (count >= most) {
+      conn.destroy();
+      return;
+    }
+    count += 1;
+    conn.once('close', () => {
+      count -= 1;
+    });
+    serve(conn);
+  };
+}
