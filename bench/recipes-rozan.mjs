@@ -98,4 +98,8 @@ export async function startClients(launch, { name, entry }, count) {
 }
 
 /** By name. */
-export const RECIPES = { 'rozan-opaque': rozan('opaque'), 'rozan-opaque-bun': rozan('opaque', findBun) };
+export const RECIPES = {
+  'rozan-opaque': rozan('opaque'),
+  'rozan-websocket': rozan('websocket'),
+  'rozan-opaque-bun': rozan('opaque', findBun),
+};
