@@ -13,9 +13,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   tunnel: ['protocol'],
   relay: ['protocol', 'tunnel'],
   client: ['protocol', 'publication', 'tunnel'],
+  pt: ['client', 'protocol', 'relay', 'tunnel'],
   publication: [],
   control: ['protocol', 'publication'],
-  lab: ['client', 'control', 'protocol', 'publication', 'relay', 'tunnel'],
+  lab: ['client', 'control', 'protocol', 'publication', 'pt', 'relay', 'tunnel'],
 };
 
 const scope = '@rozan/';

@@ -7,6 +7,8 @@ export interface TransportTraits {
   readonly looksLike: 'nothing' | 'web' | 'other';
   /** Whether a stranger on this port must be met with silence (true) or is answered by the transport itself (false). */
   readonly silentToStrangers: boolean;
+  /** Whether it has its connections from programs of others (`Env.programs`). */
+  readonly runsPrograms?: boolean;
 }
 
 /**

@@ -57,6 +57,7 @@ export class ManagedProcess {
     const { child, ended } = started;
     try {
       const method = await readReport(env, started, options);
+      unrefChild(child);
       return new ManagedProcess(env, { child, ended, method });
     } catch (error) {
       await stopChild(env, started);
@@ -96,7 +97,6 @@ async function spawnChild(options: ManagedOptions): Promise<Started> {
   child.stderr.on('error', () => {}).resume();
   child.stdout.on('error', () => {});
   await spawned.promise;
-  unrefChild(child);
   return { child, ended: ended.promise };
 }
 

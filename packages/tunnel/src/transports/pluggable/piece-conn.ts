@@ -95,9 +95,8 @@ export class PieceConn extends Duplex {
     const raw = this.#raw;
     const isClean = error === null && !this.#isReset && this.writableFinished && this.#hasPeerEnded;
     if (isClean) {
-      // The executable has to have taken the last bytes before the connection goes away.
-      raw.end();
-      raw.resume();
+      // The kernel delivers what has been written, since nothing more comes that it could answer with a reset.
+      raw.end(() => raw.destroy());
     } else if (raw.resetAndDestroy !== undefined && !raw.destroyed) raw.resetAndDestroy();
     else raw.destroy();
     done(error);

@@ -14,7 +14,7 @@ import {
 export const pluggable: Transport<PluggableParams, PluggableSettings> = {
   name: 'pluggable',
   // What it looks like and what strangers meet is the executable's affair; the common ones look like nothing and are silent.
-  traits: { looksLike: 'other', silentToStrangers: true },
+  traits: { looksLike: 'other', silentToStrangers: true, runsPrograms: true },
   options: PLUGGABLE_OPTIONS,
   createSettings: createPluggableSettings,
   parseSettings: parsePluggableSettings,
