@@ -20,7 +20,9 @@ const manifests = new Map(packages.map((name) => [name, readManifest(`packages/$
 const rootDevDependencies = readManifest('package.json').devDependencies;
 const transports = readdirSync(join(root, 'packages/tunnel/src/transports'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name);
+  .map(({ name }) => name)
+  // This one has the name of something that local proxies speak too.
+  .filter((name) => name !== 'http');
 
 function holds(name: string, violations: () => string[]): void {
   test(name, () => assert.deepEqual(violations(), []));
