@@ -128,27 +128,25 @@ export class RecordSealer {
     cipher.final();
     sealed.push(cipher.getAuthTag());
     schedule.advance();
-    return sealed;
+    return gather(sealed);
   }
 }
 
 /** The same bytes with runs of small pieces joined. */
-function gather(pieces: readonly Buffer[]): readonly Buffer[] {
-  if (pieces.length < 2) return pieces;
+function gather(pieces: readonly Buffer[]): Buffer[] {
   const gathered: Buffer[] = [];
-  let run: Buffer[] = [];
-  const endRun = () => {
-    const [first] = run;
-    if (first !== undefined) gathered.push(run.length === 1 ? first : Buffer.concat(run));
-    run = [];
+  let from = 0;
+  const endRun = (to: number) => {
+    if (to - from > 1) gathered.push(Buffer.concat(pieces.slice(from, to)));
+    else gathered.push(...pieces.slice(from, to));
   };
-  for (const piece of pieces) {
-    if (piece.length >= GATHER_BYTES) {
-      endRun();
-      gathered.push(piece);
-    } else if (piece.length > 0) run.push(piece);
+  for (const [index, piece] of pieces.entries()) {
+    if (piece.length < GATHER_BYTES) continue;
+    endRun(index);
+    gathered.push(piece);
+    from = index + 1;
   }
-  endRun();
+  endRun(pieces.length);
   return gathered;
 }
 

@@ -34,7 +34,7 @@ export const DATAGRAM_BATCH_MS = 1;
 export const FREED_BYTES: number = 16 * KIB;
 
 /** Lent bytes are copied in pieces of this size: one fits into a record. */
-export const BORROWED_PIECE_BYTES: number = 64 * KIB;
+export const BORROWED_PIECE_BYTES: number = 128 * KIB;
 
 /** Bytes that wait in front of a carrier's kernel buffer at most. */
 export const CARRIER_QUEUE_BYTES: number = 512 * KIB;
@@ -43,7 +43,7 @@ export const CARRIER_QUEUE_BYTES: number = 512 * KIB;
 export const RECORD_TIME_MS = 25;
 export const MIN_RECORD_BYTES = 1400;
 /** One read of a socket and its headers fit in. */
-export const MAX_RECORD_BYTES: number = 64 * KIB + 128;
+export const MAX_RECORD_BYTES: number = 128 * KIB + 128;
 /** The first records, while the carrier's rate is unknown. */
 export const FIRST_RECORD_BYTES: number = 8 * KIB;
 /** Records smaller than this are padded by a random length below `SMALL_RECORD_PADDING_BYTES`. */
