@@ -36,6 +36,9 @@ export const FREED_BYTES: number = 16 * KIB;
 /** Lent bytes are copied in pieces of this size: one fits into a record. */
 export const BORROWED_PIECE_BYTES: number = 128 * KIB;
 
+/** Pieces whose memory a stream keeps for the next ones while others of it are on their way. */
+export const MAX_SPARE_PIECES = 8;
+
 /** Bytes that wait in front of a carrier's kernel buffer at most. */
 export const CARRIER_QUEUE_BYTES: number = 512 * KIB;
 

@@ -11,7 +11,7 @@ import {
   type ResetCode,
   SendQueue,
 } from '@rozan/protocol';
-import { BORROWED_PIECE_BYTES, FREED_BYTES, STREAM_WINDOW } from '../limits.ts';
+import { BORROWED_PIECE_BYTES, FREED_BYTES, MAX_SPARE_PIECES, STREAM_WINDOW } from '../limits.ts';
 import { StreamResetError } from './stream-reset-error.ts';
 import type { TunnelStream } from './tunnel-stream.ts';
 
@@ -69,6 +69,8 @@ export class SessionStream extends Duplex implements TunnelStream {
   #isOpened = false;
   /** Memory made by `writeBorrowed`, and how much of it is not acknowledged yet. */
   #ownedLeft: Map<ArrayBufferLike, number> | null = null;
+  /** Memory of acknowledged pieces, for the next ones. */
+  #spare: Buffer[] = [];
   /** Memory of records that hold nothing but one run of this stream. */
   #soleRuns: WeakSet<ArrayBufferLike> | null = null;
   #resolveOpened: () => void = () => {};
@@ -122,7 +124,7 @@ export class SessionStream extends Duplex implements TunnelStream {
     if (this.writableLength > 0 || this.writableEnded || this.destroyed) return this.write(Buffer.from(bytes));
     for (let from = 0; from < bytes.length; from += BORROWED_PIECE_BYTES) {
       const size = Math.min(BORROWED_PIECE_BYTES, bytes.length - from);
-      const own = size < FREED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+      const own = this.#ownMemory(size);
       bytes.copy(own, 0, from, from + size);
       if (size >= FREED_BYTES) {
         this.#ownedLeft ??= new Map();
@@ -211,15 +213,28 @@ export class SessionStream extends Duplex implements TunnelStream {
     this.#checkFinished();
   }
 
-  /** Frees memory that `writeBorrowed` has made, once all pieces of it are acknowledged. */
+  /** Memory for a copy of lent bytes: a bulk transfer goes round in what its acknowledgements give back. */
+  #ownMemory(size: number): Buffer {
+    if (size < FREED_BYTES) return Buffer.allocUnsafe(size);
+    return (size === BORROWED_PIECE_BYTES ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
+  }
+
+  /** Takes back memory that `writeBorrowed` has made, once all pieces of it are acknowledged. */
   #freeOwned(bytes: Buffer): void {
-    const left = this.#ownedLeft?.get(bytes.buffer);
-    if (left === undefined) return;
-    if (left > bytes.length) this.#ownedLeft?.set(bytes.buffer, left - bytes.length);
-    else {
-      this.#ownedLeft?.delete(bytes.buffer);
-      freeMemory(bytes);
+    const owned = this.#ownedLeft;
+    const left = owned?.get(bytes.buffer);
+    if (owned === null || left === undefined) return;
+    if (left > bytes.length) {
+      owned.set(bytes.buffer, left - bytes.length);
+      return;
     }
+    owned.delete(bytes.buffer);
+    if (bytes.length === BORROWED_PIECE_BYTES && this.#spare.length < MAX_SPARE_PIECES) this.#spare.push(bytes);
+    else freeMemory(bytes);
+    if (owned.size > 0) return;
+    // Nothing is on its way: a stream that rests keeps nothing.
+    for (const spare of this.#spare) freeMemory(spare);
+    this.#spare = [];
   }
 
   pieceLost(piece: Piece): void {
