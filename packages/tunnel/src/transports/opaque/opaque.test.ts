@@ -43,7 +43,7 @@ transportSuite('opaque in memory, in small pieces', () =>
 );
 
 test('params: keys of later versions are ignored', () => {
-  assert.deepEqual(opaque.parseParams({ prefix: 'ssh', nested: { deep: true } }), {});
+  assert.deepEqual(opaque.parseParams({ dress: 'ssh', nested: { deep: true } }), {});
 });
 
 test('the list finds it by name', () => {

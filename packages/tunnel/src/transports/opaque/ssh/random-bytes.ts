@@ -1,0 +1,2 @@
+/** Gives fresh random bytes. */
+export type RandomBytes = (count: number) => Buffer;
