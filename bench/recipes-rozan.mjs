@@ -101,5 +101,6 @@ export async function startClients(launch, { name, entry }, count) {
 export const RECIPES = {
   'rozan-opaque': rozan('opaque'),
   'rozan-websocket': rozan('websocket'),
+  'rozan-http': rozan('http'),
   'rozan-opaque-bun': rozan('opaque', findBun),
 };
