@@ -49,6 +49,7 @@ export function createWebServer(site: Site, hooks?: UpgradeHooks): WebServer {
   return {
     serve: (conn) => {
       server.emit('connection', conn);
+      // Node listens for data, and a connection that was paused by its owner before would stay so.
       conn.resume();
     },
     close: () => {

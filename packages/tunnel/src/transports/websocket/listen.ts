@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { Duplex } from 'node:stream';
 import type { Env } from '../../env.ts';
 import { type Conn, ipVersion, type Listener } from '../../network.ts';
 import { createSite } from '../../site/site.ts';
@@ -29,10 +30,7 @@ export async function listenWebSocket(
           head,
           answer: upgradeAnswer(request.headers['sec-websocket-key'] ?? ''),
           remoteAddress: clientOf(settings, request, under),
-          onDecline: () => {
-            under.unshift(Buffer.concat([rewriteRequest(request), head]));
-            plain.serve(under);
-          },
+          onDecline: () => plain.serve(unread(under, Buffer.concat([rewriteRequest(request), head]))),
         }),
       );
     },
@@ -49,6 +47,29 @@ export async function listenWebSocket(
       plain.close();
     },
   };
+}
+
+/** The connection with bytes put back in front of it. */
+function unread(under: Conn, bytes: Buffer): Duplex {
+  if (!under.readableEnded) {
+    under.unshift(bytes);
+    return under;
+  }
+  // Nothing can be put back behind an end: another stream has the bytes and the end, and writes to this one.
+  const stream = new Duplex({
+    allowHalfOpen: true,
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => void under.write(chunk, done),
+    final: (done) => void under.end(done),
+    destroy: (error, done) => {
+      under.destroy();
+      done(error);
+    },
+  });
+  under.once('close', () => stream.destroy()).on('error', () => {});
+  stream.push(bytes);
+  stream.push(null);
+  return stream;
 }
 
 /** What a request of ours carries; null for everybody else's. */

@@ -69,12 +69,14 @@ type Options = Readonly<Record<string, string>>;
 /** Makes the settings of a new listener. Rejects with a `TunnelError` (`bad-params`) for options that are none or do not fit together. */
 export async function createWebSocketSettings(random: Random, options: Options): Promise<WebSocketSettings> {
   checkOptions(options);
-  const { host, sni = host, alpn = 'http/1.1', forwarded } = options;
+  const { host, alpn = 'http/1.1', forwarded } = options;
+  const name = bareName(host);
+  const sni = options.sni ?? name;
   const tls = chooseTls(random, options);
   const params = parseWebSocketParams({
     ...clientTlsOf(options, tls),
     sni: sni === 'none' ? undefined : sni,
-    name: sni === host ? undefined : host,
+    name: sni === name ? undefined : name,
     host,
     path: options.path ?? drawPath(random),
     alpn: alpn === 'none' ? [] : alpn.split('+'),
@@ -83,6 +85,12 @@ export async function createWebSocketSettings(random: Random, options: Options):
   });
   const site = siteSourceOf(options.site, (count) => random.bytes(count));
   return { params, tls, site, forwarded: forwarded?.toLowerCase() ?? null };
+}
+
+/** Without the port; undefined for an address. */
+function bareName(host: string | undefined): string | undefined {
+  const bare = host?.replace(/:\d+$/, '');
+  return bare !== undefined && isHostName(bare) ? bare : undefined;
 }
 
 function pick<Item>(random: Random, items: readonly [Item, ...Item[]]): Item {
