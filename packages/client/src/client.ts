@@ -1,5 +1,14 @@
 import type { ServerEntry } from '@rozan/protocol';
-import { type Env, NO_ROTATION, type RotationPolicy, type SocketAddress } from '@rozan/tunnel';
+import {
+  AdaptivePlan,
+  type CarrierPlan,
+  type Env,
+  FixedPlan,
+  LimitFinder,
+  NO_ROTATION,
+  type RotationPolicy,
+  type SocketAddress,
+} from '@rozan/tunnel';
 import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { SessionPool } from './session-pool.ts';
@@ -15,6 +24,8 @@ export interface ClientConfig {
   readonly rotation?: RotationPolicy | undefined;
   /** One carrier unless said. */
   readonly carriers?: CarrierCount | undefined;
+  /** Whether the client finds out itself how many carriers to use, and for how long each; then `rotation` is of no use, and `carriers` a bound. */
+  readonly adaptive?: boolean | undefined;
 }
 
 /** A running client. Disposing it ends its sessions and proxies. */
@@ -25,11 +36,20 @@ export interface Client extends AsyncDisposable {
   ready(signal: AbortSignal): Promise<void>;
 }
 
+/** What is learnt of the network is shared by all sessions. */
+function plansOf({ adaptive, rotation = NO_ROTATION }: ClientConfig, env: Env): (dialer: RelayDialer) => CarrierPlan {
+  const finder = new LimitFinder();
+  return ({ carriers }) =>
+    adaptive
+      ? new AdaptivePlan(env.random, { mostCarriers: carriers, finder })
+      : new FixedPlan(env.random, { rotation, carriers });
+}
+
 /** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
 export async function createClient(config: ClientConfig, env: Env): Promise<Client> {
   await using stack = new AsyncDisposableStack();
   const dialers = config.entries.map((entry) => new RelayDialer(env, entry, config.carriers));
-  const pool = stack.use(new SessionPool(env, { dialers, rotation: config.rotation ?? NO_ROTATION }));
+  const pool = stack.use(new SessionPool(env, { dialers, planFor: plansOf(config, env) }));
   const { socks, http, strictReplies } = config;
   const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener: pool }));
   const running = stack.move();

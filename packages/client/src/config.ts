@@ -12,6 +12,7 @@ export interface ClientArguments {
   readonly strictReplies: boolean;
   readonly rotation: RotationPolicy;
   readonly carriers: CarrierCount;
+  readonly adaptive: boolean;
   readonly dataFolder: string | null;
   /** Executables of Tor transports, by method, each with its arguments. */
   readonly programs: ReadonlyMap<string, string>;
@@ -25,7 +26,7 @@ interface RawOptions {
   readonly strictReplies?: boolean;
   readonly rotateAfter?: string;
   readonly rotateBytes?: string;
-  readonly carriers: string;
+  readonly carriers?: string;
   readonly carriersPerAddress?: string;
   readonly data?: string;
   readonly pt?: string[];
@@ -48,7 +49,13 @@ function countOf(option: string, text: string, most: number): number {
   throw new ProgramError(EXIT_CODE.usage, `${option} takes a whole number ${range}`);
 }
 
-function carrierCount({ carriers, carriersPerAddress }: RawOptions): CarrierCount {
+/** What a person has set stays as it is. */
+function isAdaptive({ carriers, rotateAfter, rotateBytes }: RawOptions): boolean {
+  return carriers === undefined && rotateAfter === undefined && rotateBytes === undefined;
+}
+
+function carrierCount(options: RawOptions): CarrierCount {
+  const { carriers = isAdaptive(options) ? String(MAX_BOND_CARRIERS) : '1', carriersPerAddress } = options;
   const most = Number.POSITIVE_INFINITY;
   return {
     total: countOf('--carriers', carriers, MAX_BOND_CARRIERS),
@@ -73,7 +80,7 @@ function createCommand(): Command {
     .option('--strict-replies', 'tell applications of success only when the site is connected (a round trip more)')
     .option('--rotate-after <seconds>', 'replace connections before they are this old')
     .option('--rotate-bytes <bytes>', 'replace connections before they have carried this much')
-    .option('--carriers <number>', 'connections to the relay at once, where each by itself is held back; 1 to 8', '1')
+    .option('--carriers <number>', 'connections to the relay at once, 1 to 8; as many as turn out to be of use without')
     .option('--carriers-per-address <number>', 'never use more of them to one address (one is kept for replacement)')
     .option(
       '--pt <method=executable>',
@@ -98,6 +105,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
       bytes: rangeUpTo('--rotate-bytes', options.rotateBytes, 1),
     },
     carriers: carrierCount(options),
+    adaptive: isAdaptive(options),
     dataFolder: options.data ?? null,
     programs: new Map((options.pt ?? []).map(programOption)),
   };

@@ -1,4 +1,4 @@
-import { type AttachedCarrier, ClientSession, type Env, type RotationPolicy, TunnelError } from '@rozan/tunnel';
+import { type AttachedCarrier, ClientSession, type CarrierPlan, type Env, TunnelError } from '@rozan/tunnel';
 import type { RelayDialer } from './establish/relay-dialer.ts';
 
 /** What a relay session tells the pool. */
@@ -16,7 +16,7 @@ export class RelaySession {
 
   constructor(
     env: Env,
-    options: { dialer: RelayDialer; first: AttachedCarrier; rotation: RotationPolicy; events: RelaySessionEvents },
+    options: { dialer: RelayDialer; first: AttachedCarrier; plan: CarrierPlan; events: RelaySessionEvents },
   ) {
     const { dialer, events } = options;
     this.dialer = dialer;
@@ -26,8 +26,7 @@ export class RelaySession {
     env.log({ event: 'session.opened', relay });
     let detachedMs: number | null = null;
     this.client = new ClientSession(env, options.first, {
-      rotation: options.rotation,
-      carriers: dialer.carriers,
+      plan: options.plan,
       dial: (nextAttach, signal) => dialer.dial(nextAttach, signal),
       events: {
         onAttached: (carrier, resumed) => {
@@ -55,6 +54,10 @@ export class RelaySession {
           env.log({ event: 'session.detached', relay });
         },
         onAttachFailed: (error) => env.log({ event: 'attach.failed', relay, code: codeOf(error) }),
+        onPlanChanged: ({ state }) => {
+          const { carriers, ageMs: cutAfterMs, bytes: bytesUntilCut } = state;
+          env.log({ event: 'carriers.adapted', relay, carriers, cutAfterMs, bytesUntilCut });
+        },
         onDrain: () => {
           this.draining = true;
           env.log({ event: 'relay.draining', relay });

@@ -3,10 +3,10 @@ import {
   type Attempt,
   backoffMs,
   type CancelTimer,
+  type CarrierPlan,
   type DatagramFlow,
   type Env,
   type FlowListener,
-  type RotationPolicy,
   race,
   type StreamOpener,
   StreamResetError,
@@ -25,7 +25,8 @@ import { codeOf, RelaySession } from './relay-session.ts';
 export interface SessionPoolOptions {
   /** One per relay, the preferred ones first; at least one. */
   readonly dialers: readonly RelayDialer[];
-  readonly rotation: RotationPolicy;
+  /** How many carriers a new session with a relay has, and for how long each. */
+  readonly planFor: (dialer: RelayDialer) => CarrierPlan;
 }
 
 /**
@@ -184,7 +185,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
           return new RelaySession(this.#env, {
             dialer,
             first,
-            rotation: this.#options.rotation,
+            plan: this.#options.planFor(dialer),
             events: { onLive: () => this.#wakeAll(), onClosed: (closed) => this.#onClosed(closed) },
           });
         },

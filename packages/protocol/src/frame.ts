@@ -23,6 +23,7 @@ import { ProtocolError } from './errors.ts';
  *   0f datagram        flow, length, target, length, bytes
  *   10 close flow      flow
  *   11 bond            carriers
+ *   12 budget          limit
  */
 const TYPE = {
   padding: 0x00,
@@ -43,6 +44,7 @@ const TYPE = {
   datagram: 0x0f,
   closeFlow: 0x10,
   bond: 0x11,
+  budget: 0x12,
 } as const;
 
 /** The most bytes that the target of an OPEN or DATAGRAM frame takes. */
@@ -100,7 +102,9 @@ export type ControlFrame =
   /** The client sends no more datagrams of this flow and wants none. */
   | { readonly type: 'close-flow'; readonly flowId: number }
   /** The client wants so many carriers, the newest ones, to be in use at once; the others are about to go. */
-  | { readonly type: 'bond'; readonly carriers: number };
+  | { readonly type: 'bond'; readonly carriers: number }
+  /** The peer is to send no more than so many bytes on the carrier that this is on, from its first record on. */
+  | { readonly type: 'budget'; readonly limit: number };
 
 /** One frame. */
 export type Frame = DataFrame | DatagramFrame | ControlFrame;
@@ -171,6 +175,8 @@ export function encodeControlFrame(frame: ControlFrame): Buffer {
       return withNumbers(TYPE.closeFlow, frame.flowId);
     case 'bond':
       return withNumbers(TYPE.bond, frame.carriers);
+    case 'budget':
+      return withNumbers(TYPE.budget, frame.limit);
   }
 }
 
@@ -246,6 +252,8 @@ function readFrame(reader: ByteReader): Frame | null {
       return { type: 'close-flow', flowId: reader.varint() };
     case TYPE.bond:
       return { type: 'bond', carriers: reader.varint() };
+    case TYPE.budget:
+      return { type: 'budget', limit: reader.varint() };
     default:
       throw new ProtocolError('unsupported', 'unknown frame type');
   }

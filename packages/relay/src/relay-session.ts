@@ -9,6 +9,7 @@ import {
   type Target,
 } from '@rozan/protocol';
 import {
+  type CancelTimer,
   type Carrier,
   type CarrierLink,
   type Conn,
@@ -23,6 +24,7 @@ import { SessionFlows } from './datagrams/session-flows.ts';
 import type { DatagramCounters } from './datagrams/tally.ts';
 import type { Egress } from './egress/dial.ts';
 import { EgressError } from './egress/egress-error.ts';
+import { UNCONFIRMED_MS } from './limits/constants.ts';
 import type { EvictionCause, MemoryBudget, SessionAccount } from './limits/memory-budget.ts';
 import type { SessionPermit } from './limits/source-limits.ts';
 
@@ -67,8 +69,9 @@ export class RelaySession {
   readonly #onOver: (session: RelaySession) => void;
   #accepted = 0;
   #detached = false;
-  /** A carrier of it has been confirmed; before that the session is worth nothing to anybody. */
+  /** A carrier of it has been confirmed; before that the session is worth little to anybody. */
   #confirmed = false;
+  #cancelUnconfirmed: CancelTimer = () => {};
   #charged = 0;
   #roomWaiters: (() => void)[] = [];
 
@@ -157,6 +160,7 @@ export class RelaySession {
 
   #onLive(): void {
     this.#confirmed = true;
+    this.#cancelUnconfirmed();
     if (!this.#detached) return;
     this.#detached = false;
     this.#account.attach();
@@ -166,7 +170,10 @@ export class RelaySession {
     this.#context.counters.carrierLost(cause);
     if (this.session.closed || this.session.carriers.length > 0) return;
     if (!this.#confirmed) {
-      this.session.close('session-lost');
+      this.#cancelUnconfirmed();
+      this.#cancelUnconfirmed = this.#context.env.clock.setTimer(UNCONFIRMED_MS, () =>
+        this.session.close('session-lost'),
+      );
       return;
     }
     if (this.#detached) return;
@@ -175,6 +182,7 @@ export class RelaySession {
   }
 
   #onClosed(): void {
+    this.#cancelUnconfirmed();
     for (const id of this.#held.keys()) this.#table.delete(id);
     this.#flows.closeAll();
     this.#account.close();

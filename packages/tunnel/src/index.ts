@@ -37,7 +37,15 @@ export {
 export type { DatagramDrops } from './session/datagram-queue.ts';
 export type { DatagramEvents, DatagramListener, SessionFlow } from './session/datagrams.ts';
 export { RelayClock } from './session/relay-clock.ts';
-export { NO_ROTATION, type RotationPolicy } from './session/rotation.ts';
+export {
+  AdaptivePlan,
+  type CarrierPlan,
+  FixedPlan,
+  NO_ROTATION,
+  type PlanState,
+  type RotationPolicy,
+} from './session/plan/carrier-plan.ts';
+export { LimitFinder } from './session/plan/limit-finder.ts';
 export { Session } from './session/session.ts';
 export type { SessionEvents, SessionOptions } from './session/session-options.ts';
 export type { SessionStream } from './session/session-stream.ts';

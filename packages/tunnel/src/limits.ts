@@ -75,7 +75,10 @@ export const MAX_GONE_CARRIERS = 64;
 /** Carriers in use at once. */
 export const MAX_BOND_CARRIERS = 8;
 
-/** A carrier on which bytes are awaited is suspect after max(`SUSPECT_MS`, `SUSPECT_ROUND_TRIPS` × smoothed round trip) of silence. */
+/**
+ * A carrier on which bytes are awaited is suspect after `SUSPECT_MS` of silence, on a slow path after `SUSPECT_ROUND_TRIPS` × smoothed round
+ * trip, though no longer than after `SUSPECT_MS` and two round trips.
+ */
 export const SUSPECT_MS = 5000;
 export const SUSPECT_ROUND_TRIPS = 8;
 /** With streams open, a silent carrier is pinged after a random time around this; the time doubles while nothing else happens. */
@@ -104,3 +107,8 @@ export const ATTACH_BACKOFF_MAX_MS = 3000;
 export const SPARE_BACKOFF_MAX_MS = 15_000;
 /** A carrier beside others is attached a random time after the need for it has shown, at most this. */
 export const SPARE_ATTACH_MS = 200;
+
+/** What an upstream proxy may answer before it has connected; of its URL, and of the user name and password in it (RFC 1929). */
+export const MAX_PROXY_HEAD_BYTES: number = 16 * KIB;
+export const MAX_PROXY_URL_CHARS = 1024;
+export const MAX_PROXY_CREDENTIAL_BYTES = 255;

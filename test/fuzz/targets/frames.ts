@@ -25,6 +25,7 @@ const NUMBERS: ReadonlyMap<number, readonly [name: string, count: number]> = new
   [0x0e, ['arrival', 2]],
   [0x10, ['close-flow', 1]],
   [0x11, ['bond', 1]],
+  [0x12, ['budget', 1]],
 ]);
 
 /** The frames of docs/spec/wire.md, read a second time in the plainest way. Null if they are to be refused. */
@@ -130,6 +131,7 @@ const EXAMPLES: readonly Frame[] = [
   { type: 'datagram', flowId: 3, target: Buffer.from('01c00002010035', 'hex'), bytes: Buffer.from('a datagram') },
   { type: 'close-flow', flowId: 3 },
   { type: 'bond', carriers: 4 },
+  { type: 'budget', limit: 16_384 },
 ];
 
 const seeds = [...EXAMPLES.map(encodeFrame), Buffer.concat(EXAMPLES.map(encodeFrame)), Buffer.from('0100ffff', 'hex')];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { encodeTarget } from '@rozan/protocol';
-import { type CarrierLossCause, ClientSession, NO_ROTATION } from '@rozan/tunnel';
+import { type CarrierLossCause, ClientSession, FixedPlan, NO_ROTATION } from '@rozan/tunnel';
 import { readExactly } from '@rozan/tunnel/testing';
 import { LabDialer } from '../testing/lab-dialer.ts';
 import { type SpoiltDirection, startSpoiler } from '../testing/spoiler.ts';
@@ -25,7 +25,7 @@ async function startSpoiltSession() {
   const causes: CarrierLossCause[] = [];
   const session = new ClientSession(env, await dialer.dial(() => ({ kind: 'new' }), AbortSignal.timeout(PATIENCE_MS)), {
     dial: (nextAttach, signal) => dialer.dial(nextAttach, signal),
-    rotation: NO_ROTATION,
+    plan: new FixedPlan(env.random, { rotation: NO_ROTATION }),
     events: { onCarrierLost: (_carrier, cause) => causes.push(cause) },
   });
   const { port } = echo.address;

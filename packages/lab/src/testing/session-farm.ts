@@ -1,7 +1,7 @@
 // A program of its own: one client with as many sessions as it is told, each with one stream that moves known bytes both ways. It obeys its
 // parent's orders one after another, and ends with it.
 import { encodeTarget, parseServerEntry, parseShareLink } from '@rozan/protocol';
-import { ClientSession, createEnv, NO_ROTATION, StreamResetError, TunnelError } from '@rozan/tunnel';
+import { ClientSession, createEnv, FixedPlan, NO_ROTATION, StreamResetError, TunnelError } from '@rozan/tunnel';
 import { areKnown, encodeExchange, sendKnown } from './known-bytes.ts';
 import { LabDialer } from './lab-dialer.ts';
 
@@ -76,7 +76,7 @@ class Farm {
   async #openOne(): Promise<void> {
     const first = await this.#dialer.dial(() => ({ kind: 'new' }), AbortSignal.timeout(ATTEMPT_MS));
     const session = new ClientSession(this.#env, first, {
-      rotation: NO_ROTATION,
+      plan: new FixedPlan(this.#env.random, { rotation: NO_ROTATION }),
       dial: (nextAttach, signal) =>
         this.#dialer.dial(nextAttach, AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)])),
       events: {

@@ -33,6 +33,7 @@ export const anyControlFrame: fc.Arbitrary<ControlFrame> = fc.oneof(
   fc.record({ type: fc.constant('close' as const), code: number }, plain),
   fc.record({ type: fc.constant('close-flow' as const), flowId: number }, plain),
   fc.record({ type: fc.constant('bond' as const), carriers: number }, plain),
+  fc.record({ type: fc.constant('budget' as const), limit: number }, plain),
 );
 
 /** Any frame. */

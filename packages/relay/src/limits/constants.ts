@@ -16,6 +16,8 @@ export const MEMORY_BOUNDS = {
   leastTotalBytes: 64 * MIB,
   /** What one session with a carrier may hold. */
   liveSessionBytes: 32 * MIB,
+  /** Of that, what may still come when it was told to read no more: reads that are under way, and what its client sends. */
+  underWayBytes: 2 * MIB,
   /** What a session without a carrier may hold for sure; more is kept only while the relay has room to spare. */
   detachedSessionBytes: 256 * KIB,
   /** Above this share of the budget, detached sessions larger than `detachedSessionBytes` are reset. */
@@ -23,6 +25,9 @@ export const MEMORY_BOUNDS = {
   /** Above this share of its bound, sessions that were told to stop reading stay stopped. */
   resumeShare: 0.9,
 } as const;
+
+/** How long a session is kept whose first carrier died before anything came on it: its client may be on the way with another. */
+export const UNCONFIRMED_MS: number = 30 * SECOND;
 
 /** How long, and how many, sessions without a carrier are kept. */
 export const DETACHED_BOUNDS = {

@@ -48,7 +48,7 @@ function setUp(bounds: Partial<BudgetBounds> = {}) {
 test('the budget is a quarter of the machine, and never tiny', () => {
   assert.equal(budgetBounds(8 * 2 ** 30).totalBytes, 2 * 2 ** 30);
   assert.equal(budgetBounds(2 ** 20).totalBytes, 64 * 2 ** 20);
-  assert.equal(budgetBounds(8 * 2 ** 30).liveSessionBytes, 32 * 2 ** 20);
+  assert.equal(budgetBounds(8 * 2 ** 30).liveSessionBytes, 30 * 2 ** 20);
   assert.equal(budgetBounds(8 * 2 ** 30).detachedSessionBytes, 256 * 2 ** 10);
 });
 

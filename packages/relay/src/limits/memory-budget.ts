@@ -38,10 +38,11 @@ export interface BudgetBounds {
 
 /** The bounds of `limits/constants.ts` for a machine with `machineBytes` of memory. */
 export function budgetBounds(machineBytes: number): BudgetBounds {
-  const { shareOfMachine, leastTotalBytes, ...rest } = MEMORY_BOUNDS;
+  const { shareOfMachine, leastTotalBytes, liveSessionBytes, underWayBytes, ...rest } = MEMORY_BOUNDS;
   return {
     ...rest,
     ...DETACHED_BOUNDS,
+    liveSessionBytes: liveSessionBytes - underWayBytes,
     totalBytes: Math.max(leastTotalBytes, Math.floor(machineBytes * shareOfMachine)),
   };
 }

@@ -73,6 +73,13 @@ export interface CarrierEvents {
 const START_MS = 60;
 const START_PACE = 1.25;
 
+/** Kept of a budget for acknowledgements and RETIRE. */
+const LAST_WORDS_BYTES = 600;
+/** A record takes so many bytes beside its frames. */
+const RECORD_HEAD_BYTES = 40;
+/** A smaller record is not worth its padding. */
+const LEAST_RECORD_BYTES = 512;
+
 /** One live connection under a session: seals and opens its records and counts what has happened on it. */
 export class Carrier {
   readonly id: number;
@@ -87,6 +94,8 @@ export class Carrier {
   retired = false;
   /** The peer has sent its last frame on it. */
   peerRetired = false;
+  /** Bytes that this side may send on it, from its first record on: somebody in between counts. */
+  sendBudgetBytes: number = Number.POSITIVE_INFINITY;
   lastReceivedMs: number;
   /** When the last record came that asks for an acknowledgement. */
   lastElicitedMs: number;
@@ -159,12 +168,22 @@ export class Carrier {
 
   /** Whether new frames may go over it. */
   get usable(): boolean {
-    return this.confirmed && !this.retired && !this.peerRetired && !this.#over;
+    return this.confirmed && !this.retired && !this.peerRetired && !this.#over && !this.isSpent;
   }
 
-  /** Whether the connection takes more bytes now. */
+  /** Whether nothing but last words may be sent on it any more. */
+  get isSpent(): boolean {
+    return this.#budgetLeft < LEAST_RECORD_BYTES;
+  }
+
+  /** What may still be sent, but for the last words. */
+  get #budgetLeft(): number {
+    return this.sendBudgetBytes - this.bytesSent - LAST_WORDS_BYTES;
+  }
+
+  /** Whether it takes more bytes now. */
   get writable(): boolean {
-    return this.#link.conn.writableLength < CARRIER_QUEUE_BYTES;
+    return this.#link.conn.writableLength < CARRIER_QUEUE_BYTES && !this.isSpent;
   }
 
   /** Whether stream bytes may be added to what is in flight, here and on carriers that this one takes over from. */
@@ -181,8 +200,8 @@ export class Carrier {
     // The relay answers to the first one and not before, so it has to be there soon.
     if (this.#sentRecords === 0) return MIN_RECORD_BYTES;
     const { rate } = this.ledger;
-    if (rate === 0) return FIRST_RECORD_BYTES;
-    return Math.min(MAX_RECORD_BYTES, Math.max(MIN_RECORD_BYTES, Math.floor(rate * RECORD_TIME_MS)));
+    const bytes = rate === 0 ? FIRST_RECORD_BYTES : Math.max(MIN_RECORD_BYTES, Math.floor(rate * RECORD_TIME_MS));
+    return Math.min(MAX_RECORD_BYTES, bytes, this.#budgetLeft - RECORD_HEAD_BYTES);
   }
 
   #receive(chunk: Buffer): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { readAll } from '../testing/stream-helpers.ts';
-import type { RotationPolicy } from './rotation.ts';
+import type { RotationPolicy } from './plan/carrier-plan.ts';
 import { countBytes, createClientSetup, openEcho } from './testing/client-setup.ts';
 
 describe('a client session that rotates', () => {

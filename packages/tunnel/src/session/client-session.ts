@@ -5,7 +5,6 @@ import {
   ATTACH_BACKOFF_MAX_MS,
   ATTACH_BACKOFF_MIN_MS,
   FIRST_PING_MS,
-  MAX_BOND_CARRIERS,
   MAX_PING_MS,
   SPARE_ATTACH_MS,
   SPARE_BACKOFF_MAX_MS,
@@ -16,9 +15,10 @@ import {
 import type { Conn } from '../network.ts';
 import { backoffMs, sleep } from './backoff.ts';
 import type { Carrier, CarrierLossCause } from './carrier.ts';
+import { CarrierKeeper } from './carrier-keeper.ts';
 import type { AttachedCarrier } from './client-handshake.ts';
 import { DrainedConns } from './drained-conns.ts';
-import { RotationLimits, type RotationPolicy } from './rotation.ts';
+import type { CarrierPlan } from './plan/carrier-plan.ts';
 import { Session } from './session.ts';
 
 /** The longest time between two looks at the carriers. */
@@ -35,6 +35,8 @@ export interface ClientSessionEvents {
   /** No carrier is left; new ones are being dialled. */
   onDetached?(): void;
   onAttachFailed?(error: unknown): void;
+  /** What was learnt about carriers on this network has changed. */
+  onPlanChanged?(plan: CarrierPlan): void;
   onDrain?(): void;
   onClosed?(code: ResetCode): void;
 }
@@ -42,9 +44,8 @@ export interface ClientSessionEvents {
 /** How a client session is set up. */
 export interface ClientSessionOptions {
   readonly dial: DialCarrier;
-  readonly rotation: RotationPolicy;
-  /** How many carriers are in use at once; one unless said. */
-  readonly carriers?: number | undefined;
+  /** How many carriers there are, and for how long each. */
+  readonly plan: CarrierPlan;
   readonly events: ClientSessionEvents;
 }
 
@@ -55,16 +56,11 @@ export class ClientSession {
   readonly #session: Session;
   readonly #secret: Buffer;
   readonly #counter = new LookupCounter();
-  readonly #limits = new Map<Carrier, RotationLimits>();
-  /** Carriers to be replaced, by age or bytes. */
-  readonly #due = new Set<Carrier>();
-  /** Carriers that another has replaced and that are let go in a moment. */
-  readonly #leaving = new Set<Carrier>();
+  readonly #keeper: CarrierKeeper;
   /** Connections on which bytes were changed: they stay open, so that nobody sees that it was noticed. */
   readonly #drained = new DrainedConns();
   readonly #over = new AbortController();
   readonly #retentionMs: number;
-  readonly #width: number;
   #nextCarrierId = 1;
   /** Carriers that are being attached. */
   #attaching = 0;
@@ -83,17 +79,21 @@ export class ClientSession {
     this.#options = options;
     this.#secret = first.sessionSecret;
     this.#retentionMs = first.reply.retentionMs;
-    this.#width = Math.min(MAX_BOND_CARRIERS, Math.max(1, options.carriers ?? 1));
     this.#session = new Session(env, {
       role: 'client',
       events: {
         onCarrierLost: (carrier, cause) => this.#onCarrierLost(carrier, cause),
         onDrain: () => this.#onDrain(),
         onClosed: (code) => this.#onClosed(code),
-        onProgress: (carrier) => this.#checkRotation(carrier),
+        onProgress: (carrier) => this.#check(carrier),
       },
     });
-    if (this.#width > 1) this.#session.bond(this.#width);
+    this.#keeper = new CarrierKeeper(env, {
+      session: this.#session,
+      plan: options.plan,
+      onPlanChanged: (plan) => options.events.onPlanChanged?.(plan),
+    });
+    this.#keeper.keepWidth();
     this.#add(first, false);
     this.#fill();
     this.#watchLater();
@@ -141,49 +141,14 @@ export class ClientSession {
     if (carrier.lost) return;
     this.#detachedSinceMs = null;
     this.#noteAnswers();
-    this.#limits.set(carrier, new RotationLimits(this.#env, this.#options.rotation));
     this.#options.events.onAttached?.(carrier, resumed);
-    this.#replaceSurplus();
-  }
-
-  /** The carriers that are there to stay. */
-  #lasting(): Carrier[] {
-    return this.#session.carriers.filter((carrier) => carrier.usable && !carrier.suspect && !this.#due.has(carrier));
-  }
-
-  /** Lets go of those carriers that new ones have replaced: suspect ones first, then those that are due, then the oldest. */
-  #replaceSurplus(): void {
-    const usable = this.#session.carriers.filter((carrier) => carrier.usable);
-    const worth = (carrier: Carrier) => (carrier.suspect ? 0 : 2) - (this.#due.has(carrier) ? 1 : 0);
-    usable.sort((a, b) => worth(a) - worth(b) || a.id - b.id);
-    for (const older of usable.slice(0, -this.#width)) this.#replace(older);
-  }
-
-  /** Lets go of a carrier that another has replaced: a silent one at once, any other after a short, random overlap. */
-  #replace(older: Carrier): void {
-    if (older.suspect) {
-      this.#session.giveUp(older);
-      return;
-    }
-    if (this.#leaving.has(older)) return;
-    this.#leaving.add(older);
-    const overlapMs = 50 + this.#env.random.fraction() * 450;
-    this.#env.clock.setTimer(overlapMs, () => {
-      this.#leaving.delete(older);
-      if (!older.usable) return;
-      // What replaced it may be gone by now, and then it is all there is.
-      if (this.#session.carriers.filter((carrier) => carrier.usable).length <= this.#width) return;
-      if (older.suspect) this.#session.giveUp(older);
-      else this.#session.retire(older);
-    });
+    this.#keeper.add(carrier);
   }
 
   #onCarrierLost(carrier: Carrier, cause: CarrierLossCause): void {
-    this.#limits.delete(carrier);
-    this.#due.delete(carrier);
-    this.#leaving.delete(carrier);
     this.#fruitless = carrier.receivedRecords > 0 ? 0 : this.#fruitless + 1;
     this.#options.events.onCarrierLost?.(carrier, cause);
+    this.#keeper.noteLost(carrier, cause);
     this.#noteAnswers();
     if (this.#session.closed) return;
     if (!this.#session.attached && this.#detachedSinceMs === null) {
@@ -203,7 +168,7 @@ export class ClientSession {
 
   /** Attaches as many carriers as are missing. */
   #fill(): void {
-    while (!this.#session.closed && this.#lasting().length + this.#attaching < this.#width) {
+    while (!this.#session.closed && this.#attaching < this.#keeper.missing) {
       this.#attaching += 1;
       this.#attach()
         .catch(() => {})
@@ -216,8 +181,8 @@ export class ClientSession {
 
   /** Attaches one carrier, trying for as long as it is missing. */
   async #attach(): Promise<void> {
-    const isMissing = () => !this.#session.closed && this.#lasting().length + this.#attaching <= this.#width;
-    const isSpare = this.#lasting().length + this.#attaching > 1;
+    const isMissing = () => !this.#session.closed && this.#attaching <= this.#keeper.missing;
+    const isSpare = this.#keeper.lasting.length + this.#attaching > 1;
     // Connections that begin at one moment would be a mark.
     if (isSpare) await sleep(this.#env, this.#env.random.fraction() * SPARE_ATTACH_MS, this.#over.signal);
     for (let failures = this.#fruitless; isMissing(); failures += 1) {
@@ -229,7 +194,7 @@ export class ClientSession {
   #waitMs(failures: number): number {
     return backoffMs(failures, {
       minMs: ATTACH_BACKOFF_MIN_MS,
-      maxMs: this.#lasting().length > 0 ? SPARE_BACKOFF_MAX_MS : ATTACH_BACKOFF_MAX_MS,
+      maxMs: this.#keeper.lasting.length > 0 ? SPARE_BACKOFF_MAX_MS : ATTACH_BACKOFF_MAX_MS,
       fraction: this.#env.random.fraction(),
     });
   }
@@ -257,6 +222,7 @@ export class ClientSession {
     const delayMs = WATCH_MS * (0.5 + this.#env.random.fraction());
     this.#cancelWatch = this.#env.clock.setTimer(delayMs, () => {
       for (const carrier of this.#session.carriers) this.#watch(carrier);
+      this.#keeper.noteTraffic();
       this.#noteAnswers();
       // By now the relay has given the session up (DESIGN §3.1, "home lost").
       if (this.unansweredMs > this.#retentionMs) this.#session.close('session-lost');
@@ -273,8 +239,12 @@ export class ClientSession {
 
   #watch(carrier: Carrier): void {
     const nowMs = this.#env.clock.monotonicMs();
-    const patienceMs = Math.max(SUSPECT_MS, SUSPECT_ROUND_TRIPS * carrier.ledger.smoothedRttMs);
+    const { smoothedRttMs } = carrier.ledger;
+    // After a line has become slow, the smoothed round trip may be the queue of many seconds that was on its way then.
+    const waitMs = Math.min(SUSPECT_ROUND_TRIPS * smoothedRttMs, SUSPECT_MS + 2 * smoothedRttMs);
+    const patienceMs = Math.max(SUSPECT_MS, waitMs);
     const isSilent = carrier.silentMs(nowMs) >= patienceMs - LONGEST_WATCH_MS;
+    this.#check(carrier);
     if (!carrier.usable) {
       // It was let go in peace, but its last bytes do not get through.
       if (isSilent) this.#session.giveUp(carrier);
@@ -289,7 +259,6 @@ export class ClientSession {
       return;
     }
     this.#pingWhenSilent(carrier, nowMs);
-    this.#checkRotation(carrier);
   }
 
   /** Asks a silent carrier for a sign of life: soon while streams are open, ever more rarely while nothing else happens. */
@@ -302,10 +271,7 @@ export class ClientSession {
     this.#session.ping(carrier);
   }
 
-  #checkRotation(carrier: Carrier): void {
-    if (!carrier.usable || this.#due.has(carrier) || this.#leaving.has(carrier)) return;
-    if (!this.#limits.get(carrier)?.due(carrier, this.#env.clock.monotonicMs())) return;
-    this.#due.add(carrier);
-    this.#fill();
+  #check(carrier: Carrier): void {
+    if (this.#keeper.check(carrier)) this.#fill();
   }
 }

@@ -21,6 +21,9 @@ const LEAST_PIECE_BYTES = 512;
 /** What is kept of a record's datagrams: like a ping, they are acknowledged, and never sent again. */
 const DATAGRAMS: SentItem = { stream: null, frame: { type: 'ping' } };
 
+/** Frames that mean nothing on another carrier. */
+const OF_ITS_CARRIER: ReadonlySet<ControlFrame['type']> = new Set(['ping', 'retire', 'budget']);
+
 /** The sending side of a session: what waits, in which order it goes, and how it is put into records. */
 export class RecordWriter {
   readonly #random: Random;
@@ -35,6 +38,7 @@ export class RecordWriter {
   #sentBytes = 0;
   #limit = SESSION_WINDOW.initialBytes;
   #ackRequested = false;
+  #bond: ControlFrame | null = null;
   /** From when arrival times count. */
   #originMs: number | null = null;
   #unacknowledgedFrames = 0;
@@ -71,6 +75,7 @@ export class RecordWriter {
   }
 
   control(frame: ControlFrame): void {
+    if (frame.type === 'bond') this.#bond = frame;
     this.#control.push(frame);
   }
 
@@ -100,7 +105,9 @@ export class RecordWriter {
       return;
     }
     this.frameOver(item.frame);
-    if (item.frame.type !== 'ping' && item.frame.type !== 'retire') this.#control.push(item.frame);
+    // Of two that say how many carriers are in use, the older must not come last.
+    const isStale = item.frame.type === 'bond' && item.frame !== this.#bond;
+    if (!(isStale || OF_ITS_CARRIER.has(item.frame.type))) this.#control.push(item.frame);
   }
 
   /** Lets applications write on, first come first served, as far as there is room. */

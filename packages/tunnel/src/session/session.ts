@@ -110,7 +110,8 @@ export class Session {
     if (this.#options.role === 'relay') this.#silence.start();
     if (options.confirmed) {
       // The relay may use the carrier only when a record of ours has come, so there has to be one.
-      this.#writer.control({ type: 'ping' });
+      if (this.#carriers.inUse.length > 1) this.ping(carrier);
+      else this.#writer.control({ type: 'ping' });
       this.#live(carrier);
     }
     carrier.start(options.leftover);
@@ -146,6 +147,12 @@ export class Session {
   /** Asks the client to open new streams elsewhere (relay). */
   sendDrain(): void {
     this.#control({ type: 'drain' });
+  }
+
+  /** Bounds what either side sends on a carrier: somebody in between counts (client). */
+  setBudget(carrier: Carrier, bytes: { readonly own: number; readonly peer: number }): void {
+    carrier.sendBudgetBytes = bytes.own;
+    this.#writer.write(carrier, { acks: [], frames: [{ type: 'budget', limit: bytes.peer }], isPing: false });
   }
 
   /** Asks the peer for a sign of life over this carrier. */
@@ -308,16 +315,10 @@ export class Session {
         this.#onAck(frame.carrierId, frame.records);
         return;
       case 'open':
-        this.#streams.onOpen(frame.streamId, frame.target);
-        return;
       case 'opened':
-        this.#streams.get(frame.streamId)?.noteOpened();
-        return;
       case 'reset':
-        this.#streams.onReset(frame);
-        return;
       case 'window':
-        this.#streams.onWindowRaised(frame.streamId, frame.limit);
+        this.#streams.onControl(frame);
         return;
       case 'session-window':
         this.#writer.raiseLimit(frame.limit);
@@ -333,6 +334,9 @@ export class Session {
         return;
       case 'bond':
         this.#carriers.width = frame.carriers;
+        return;
+      case 'budget':
+        carrier.sendBudgetBytes = frame.limit;
         return;
       case 'drain':
         this.#options.events.onDrain?.();

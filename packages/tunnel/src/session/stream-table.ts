@@ -1,4 +1,11 @@
-import { type DataFrame, ProtocolError, ReceiveWindow, type ResetCode, resetCodeOf } from '@rozan/protocol';
+import {
+  type ControlFrame,
+  type DataFrame,
+  ProtocolError,
+  ReceiveWindow,
+  type ResetCode,
+  resetCodeOf,
+} from '@rozan/protocol';
 import {
   CLIENT_SESSION_WINDOW,
   FIRST_WINDOWS_BYTES,
@@ -9,6 +16,9 @@ import {
 } from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
 import { StreamIds } from './stream-ids.ts';
+
+/** A frame that concerns a stream and holds none of its bytes. */
+type StreamControl = Extract<ControlFrame, { type: 'open' | 'opened' | 'reset' | 'window' }>;
 
 /** What a stream table needs of its session. */
 export interface StreamTableOptions {
@@ -104,7 +114,15 @@ export class StreamTable {
     return this.#add(streamId);
   }
 
-  onOpen(streamId: number, target: Buffer): void {
+  /** A frame that concerns a stream and holds none of its bytes. */
+  onControl(frame: StreamControl): void {
+    if (frame.type === 'open') this.#onOpen(frame.streamId, frame.target);
+    else if (frame.type === 'opened') this.#streams.get(frame.streamId)?.noteOpened();
+    else if (frame.type === 'reset') this.#onReset(frame);
+    else this.#onWindowRaised(frame.streamId, frame.limit);
+  }
+
+  #onOpen(streamId: number, target: Buffer): void {
     if (this.#options.role === 'client') throw new ProtocolError('violation', 'a relay opens no streams');
     const stream = this.#mentioned(streamId);
     if (stream === null || stream.announced) return;
@@ -124,12 +142,12 @@ export class StreamTable {
     if (this.#heldRuns > MAX_HELD_RUNS) throw new ProtocolError('violation', 'too many gaps in the streams');
   }
 
-  onReset(frame: { readonly streamId: number; readonly code: number; readonly finalOffset: number }): void {
+  #onReset(frame: { readonly streamId: number; readonly code: number; readonly finalOffset: number }): void {
     const stream = this.#mentioned(frame.streamId);
     if (stream !== null) this.#received(stream.receiveReset(resetCodeOf(frame.code), frame.finalOffset));
   }
 
-  onWindowRaised(streamId: number, limit: number): void {
+  #onWindowRaised(streamId: number, limit: number): void {
     const stream = this.#mentioned(streamId);
     if (stream === null) return;
     stream.sendQueue.raiseLimit(limit);

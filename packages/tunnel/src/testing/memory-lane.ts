@@ -12,6 +12,8 @@ export interface MemoryLaneOptions {
   readonly maxChunkBytes?: number | undefined;
   /** A line of limited rate that the bytes have to pass, perhaps along with those of other connections. */
   readonly line?: MemoryLine | undefined;
+  /** Looks at the bytes before the reader gets them, and may cut or stall the connection then. */
+  readonly inspect?: ((bytes: number) => void) | undefined;
   /** Told of every turn of the event loop that this pair has asked for, so that a manual clock can wait for it. */
   readonly activity?: Activity | undefined;
 }
@@ -60,6 +62,7 @@ export class MemoryLane {
   readonly #maxChunkBytes: number;
   readonly #activity: Activity;
   readonly #line: MemoryLine | null;
+  readonly #inspect: ((bytes: number) => void) | undefined;
   readonly #queue: Parcel[] = [];
   #queuedBytes = 0;
   #finishedAtMs: number | null = null;
@@ -79,6 +82,7 @@ export class MemoryLane {
     this.#windowBytes = options.windowBytes ?? DEFAULT_WINDOW_BYTES;
     this.#maxChunkBytes = options.maxChunkBytes ?? Number.POSITIVE_INFINITY;
     this.#line = options.line ?? null;
+    this.#inspect = options.inspect;
     this.#activity = options.activity ?? { pending: 0 };
   }
 
@@ -207,6 +211,8 @@ export class MemoryLane {
     for (let budget = this.#queuedBytes; budget > 0 && this.#readerWants && !this.#isDead; ) {
       const parcel = this.#queue[0];
       if (parcel === undefined || parcel.arrivesAtMs > nowMs) break;
+      this.#inspect?.(parcel.bytes.length);
+      if (this.#isStalled || this.#isDead) return;
       budget -= this.#hand(parcel);
     }
     if (this.#queue.length === 0 && this.#finishedAtMs !== null && this.#finishedAtMs <= nowMs && !this.#isDead) {

@@ -11,6 +11,7 @@ import type {
   OnDatagram,
   SocketAddress,
 } from '../network.ts';
+import { type CensorRule, watchConnection } from './memory-censor.ts';
 import { MemoryDatagrams } from './memory-datagrams.ts';
 import type { Activity, CutKind, MemoryLaneOptions } from './memory-lane.ts';
 import { createMemoryPair, type MemoryPair, type MemoryPairOptions } from './memory-pipe.ts';
@@ -27,6 +28,8 @@ export interface MemoryNetworkOptions extends Pick<MemoryLaneOptions, 'latencyMs
   readonly bytesPerMs?: number | undefined;
   /** Bytes per millisecond that each connection gets for itself in each direction; not together with `bytesPerMs`. */
   readonly throttleBytesPerMs?: number | undefined;
+  /** Somebody in between, by whose rule every connection is cut. */
+  readonly censor?: CensorRule | undefined;
   /** With a `ManualClock`, the network has it wait for deliveries. */
   readonly clock: Clock & { watch?(isBusy: () => boolean): void };
 }
@@ -195,7 +198,10 @@ export class MemoryNetwork implements Network {
 
   #connect(route: Route, accept: Accept): MemoryConnection {
     const { clock, latencyMs, windowBytes, maxChunkBytes, throttleBytesPerMs } = this.#options;
-    const pair = createMemoryPair({
+    const { censor } = this.#options;
+    const inspect = censor && watchConnection(clock, censor, (how) => pair.cut(how));
+    const pair: MemoryPair = createMemoryPair({
+      inspect,
       clock,
       latencyMs,
       windowBytes,

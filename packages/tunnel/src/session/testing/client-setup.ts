@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ResetCode } from '@rozan/protocol';
 import type { Carrier, CarrierLossCause } from '../carrier.ts';
 import { ClientSession } from '../client-session.ts';
-import { NO_ROTATION, type RotationPolicy } from '../rotation.ts';
+import { type CarrierPlan, FixedPlan, NO_ROTATION, type RotationPolicy } from '../plan/carrier-plan.ts';
 import type { SessionStream } from '../session-stream.ts';
 import { createFakeRelay, type FakeRelay, type FakeRelayOptions } from './fake-dial.ts';
 
@@ -22,10 +22,11 @@ export interface ClientSetup extends FakeRelay {
 
 /** Starts a session over its first carrier. */
 export async function createClientSetup(
-  options: FakeRelayOptions & { rotation?: RotationPolicy; carriers?: number } = {},
+  options: FakeRelayOptions & { rotation?: RotationPolicy; carriers?: number; plan?: CarrierPlan } = {},
 ): Promise<ClientSetup> {
   const fake = await createFakeRelay(options);
   const { clock } = fake;
+  const { rotation = NO_ROTATION } = options;
   const first = await clock.runUntil(fake.first(), 10_000);
   const records = {
     attached: [] as { carrier: Carrier; atMs: number }[],
@@ -38,8 +39,7 @@ export async function createClientSetup(
   };
   const client = new ClientSession(fake.env, first, {
     dial: (nextAttach, signal) => fake.dial(nextAttach, signal),
-    rotation: options.rotation ?? NO_ROTATION,
-    carriers: options.carriers,
+    plan: options.plan ?? new FixedPlan(fake.env.random, { rotation, carriers: options.carriers }),
     events: {
       onAttached: (carrier) => records.attached.push({ carrier, atMs: clock.monotonicMs() }),
       onCarrierLost: (carrier, cause) => records.lost.push({ carrier, cause, atMs: clock.monotonicMs() }),

@@ -3,6 +3,7 @@ import type { Env } from '../../env.ts';
 import { TunnelError, type TunnelErrorCode } from '../../errors.ts';
 import type { Conn } from '../../network.ts';
 import { ManualClock } from '../../testing/manual-clock.ts';
+import type { CensorRule } from '../../testing/memory-censor.ts';
 import { type MemoryConnection, MemoryNetwork } from '../../testing/memory-network.ts';
 import { SeededRandom } from '../../testing/seeded-random.ts';
 import type { AttachedCarrier } from '../client-handshake.ts';
@@ -47,6 +48,8 @@ export interface FakeRelayOptions {
   readonly bytesPerMs?: number;
   /** Of each carrier by itself, in each direction. */
   readonly throttleBytesPerMs?: number;
+  /** Who cuts carriers, and when. */
+  readonly censor?: CensorRule;
   readonly retentionMs?: number;
   readonly seed?: number;
 }
@@ -69,9 +72,9 @@ function linkOf(conn: Conn, carrierId: number, side: { isClient: boolean; roundT
 
 /** Makes a relay end and a way to reach it. `latencyMs` is the one-way delay. */
 export async function createFakeRelay(options: FakeRelayOptions = {}): Promise<FakeRelay> {
-  const { latencyMs = 10, bytesPerMs, throttleBytesPerMs, retentionMs = 60_000, seed = 3 } = options;
+  const { latencyMs = 10, bytesPerMs, throttleBytesPerMs, censor, retentionMs = 60_000, seed = 3 } = options;
   const clock = new ManualClock();
-  const network = new MemoryNetwork({ clock, latencyMs, bytesPerMs, throttleBytesPerMs });
+  const network = new MemoryNetwork({ clock, latencyMs, bytesPerMs, throttleBytesPerMs, censor });
   const env: Env = { network, clock, random: new SeededRandom(seed), log: () => {} };
   const accepted: SessionStream[] = [];
   const relay = new Session(env, { role: 'relay', events: { onStream: (stream) => accepted.push(stream) } });

@@ -1,0 +1,193 @@
+import type { Env } from '../env.ts';
+import type { Carrier, CarrierLossCause } from './carrier.ts';
+import type { CarrierLimits, CarrierPlan } from './plan/carrier-plan.ts';
+import type { Session } from './session.ts';
+
+/** A carrier that was replaced for its age stays as a canary until it is so many times as old as what is cut. */
+const CANARY_REACH = 2;
+/** Of a budget, each direction gets this share at least. */
+const LEAST_SHARE = 0.15;
+
+/** What was drawn for a carrier, and how much of that each side may send. */
+interface Terms extends CarrierLimits {
+  readonly own: number;
+  readonly peer: number;
+}
+
+/** How a carrier keeper is set up. */
+export interface CarrierKeeperOptions {
+  readonly session: Session;
+  readonly plan: CarrierPlan;
+  readonly onPlanChanged?: ((plan: CarrierPlan) => void) | undefined;
+}
+
+/**
+ * Keeps to the plan for a client's carriers: which are there to stay, which are to be replaced, which are let go once they have been.
+ * It attaches none: `missing` says how many.
+ */
+export class CarrierKeeper {
+  readonly #env: Env;
+  readonly #options: CarrierKeeperOptions;
+  readonly #terms = new Map<Carrier, Terms>();
+  /** Carriers to be replaced, by age or bytes. */
+  readonly #due = new Set<Carrier>();
+  /** Carriers that others have replaced and that are let go in a moment. */
+  readonly #leaving = new Set<Carrier>();
+  /** Carriers that were replaced and stay, with nothing to carry, to see whether they are cut. */
+  readonly #canaries = new Set<Carrier>();
+  #width = 1;
+  /** Bytes that got through on carriers that are no more, each way. */
+  #ended = { up: 0, down: 0 };
+
+  constructor(env: Env, options: CarrierKeeperOptions) {
+    this.#env = env;
+    this.#options = options;
+  }
+
+  get #plan(): CarrierPlan {
+    return this.#options.plan;
+  }
+
+  /** How many carriers are to be attached beside those there are; below 0 for those too many. */
+  get missing(): number {
+    return this.#plan.carriers - this.lasting.length;
+  }
+
+  /** The carriers that are there to stay. */
+  get lasting(): Carrier[] {
+    return this.#usable.filter((carrier) => !carrier.suspect && !this.#due.has(carrier));
+  }
+
+  get #usable(): Carrier[] {
+    return this.#options.session.carriers.filter((carrier) => carrier.usable && !this.#canaries.has(carrier));
+  }
+
+  /** Has the session use as many carriers as the plan says. */
+  keepWidth(): void {
+    if (this.#plan.carriers === this.#width) return;
+    this.#width = this.#plan.carriers;
+    this.#options.session.bond(this.#width);
+    this.#replaceSurplus();
+  }
+
+  /** Takes a new carrier in, and lets those go that it replaces. */
+  add(carrier: Carrier): void {
+    this.#setTerms(carrier);
+    this.#replaceSurplus();
+  }
+
+  #setTerms(carrier: Carrier): void {
+    const limits = this.#plan.draw(this.#env.clock.monotonicMs());
+    const { up, down } = this.#ended;
+    const share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, up / Math.max(1, up + down)));
+    const own = Math.floor(limits.budgetBytes * share);
+    const terms = { ...limits, own, peer: limits.budgetBytes - own };
+    this.#terms.set(carrier, terms);
+    if (Number.isFinite(limits.budgetBytes)) this.#options.session.setBudget(carrier, terms);
+  }
+
+  /** Lets go of those carriers that new ones have replaced: suspect ones first, then those that are due, then the oldest. */
+  #replaceSurplus(): void {
+    const usable = this.#usable;
+    const worth = (carrier: Carrier) => (carrier.suspect ? 0 : 2) - (this.#due.has(carrier) ? 1 : 0);
+    usable.sort((a, b) => worth(a) - worth(b) || a.id - b.id);
+    for (const older of usable.slice(0, -this.#plan.carriers)) this.#replace(older);
+  }
+
+  /** Lets go of a carrier that another has replaced: a silent one at once, any other after a short, random overlap. */
+  #replace(older: Carrier): void {
+    if (older.suspect) {
+      this.#options.session.giveUp(older);
+      return;
+    }
+    if (this.#leaving.has(older)) return;
+    this.#leaving.add(older);
+    const overlapMs = 50 + this.#env.random.fraction() * 450;
+    this.#env.clock.setTimer(overlapMs, () => {
+      this.#leaving.delete(older);
+      // What replaced it may be gone by now, and then it is all there is.
+      if (older.usable && this.#usable.length > this.#plan.carriers) this.#letGo(older);
+    });
+  }
+
+  #letGo(older: Carrier): void {
+    const nowMs = this.#env.clock.monotonicMs();
+    const isOld = nowMs - older.attachedMs >= (this.#terms.get(older)?.ageMs ?? 0);
+    if (older.suspect) this.#options.session.giveUp(older);
+    else if (isOld && this.#plan.wantsCanary(nowMs)) this.#canaries.add(older);
+    else this.#options.session.retire(older);
+  }
+
+  /** Looks whether a carrier has to be replaced; true when it has just become due. */
+  check(carrier: Carrier): boolean {
+    if (this.#canaries.has(carrier)) this.#checkCanary(carrier);
+    // Nothing more may be sent on it, and what is on its way is acknowledged over others.
+    if (carrier.isSpent && !carrier.retired && !carrier.lost) this.#options.session.retire(carrier);
+    const terms = this.#terms.get(carrier);
+    if (terms === undefined || this.#due.has(carrier) || this.#leaving.has(carrier)) return false;
+    if (!(carrier.isSpent || this.#isDue(carrier, terms))) return false;
+    this.#due.add(carrier);
+    return true;
+  }
+
+  #isDue(carrier: Carrier, terms: Terms): boolean {
+    const { attachedMs, bytesSent, bytesReceived } = carrier;
+    if (this.#env.clock.monotonicMs() - attachedMs >= terms.ageMs) return true;
+    if (!Number.isFinite(terms.budgetBytes)) return bytesSent + bytesReceived >= terms.bytes;
+    const share = terms.bytes / terms.budgetBytes;
+    return bytesSent >= share * terms.own || bytesReceived >= share * terms.peer;
+  }
+
+  #checkCanary(carrier: Carrier): void {
+    const { ageMs } = this.#plan.state;
+    const isOver = ageMs === null || this.#env.clock.monotonicMs() - carrier.attachedMs >= CANARY_REACH * ageMs;
+    if (!isOver || carrier.retired) return;
+    this.#options.session.retire(carrier);
+    this.#tell(ageMs !== null && this.#plan.noteCanary(true));
+  }
+
+  /** Notes a carrier's end, from which the plan may learn. */
+  noteLost(carrier: Carrier, cause: CarrierLossCause): void {
+    const { up, down } = throughOf(carrier);
+    this.#ended = { up: this.#ended.up + up, down: this.#ended.down + down };
+    const limits = this.#terms.get(carrier);
+    const nowMs = this.#env.clock.monotonicMs();
+    const bornMs = carrier.attachedMs;
+    const isSilent = cause === 'stalled';
+    const ageMs = (isSilent ? carrier.lastReceivedMs : nowMs) - bornMs;
+    // What was asked for then never came.
+    const deadAgeMs = (isSilent ? Math.max(carrier.awaitedSinceMs, carrier.lastReceivedMs) : nowMs) - bornMs;
+    if (this.#canaries.has(carrier)) this.#tell(cause !== 'retired' && this.#plan.noteCanary(false));
+    else if (limits !== undefined && carrier.receivedRecords > 0) {
+      this.#tell(this.#plan.noteEnd({ cause, bornMs, ageMs, deadAgeMs, bytes: up + down, limits }, nowMs));
+    }
+    this.#terms.delete(carrier);
+    this.#due.delete(carrier);
+    this.#leaving.delete(carrier);
+    this.#canaries.delete(carrier);
+  }
+
+  /** Notes how much has got through by now; to be called about twice a second. */
+  noteTraffic(): void {
+    let { up, down } = this.#ended;
+    for (const carrier of this.#options.session.carriers) {
+      const through = throughOf(carrier);
+      up += through.up;
+      down += through.down;
+    }
+    this.#tell(this.#plan.noteTraffic(up + down, this.#env.clock.monotonicMs()));
+  }
+
+  /** A plan that has changed holds for the carriers that are there, too. */
+  #tell(hasChanged: boolean): void {
+    if (!hasChanged) return;
+    for (const carrier of this.lasting) this.#setTerms(carrier);
+    this.keepWidth();
+    this.#options.onPlanChanged?.(this.#plan);
+  }
+}
+
+/** What has got through on a carrier, each way, as far as this side knows. */
+function throughOf({ bytesSent, bytesReceived, ledger }: Carrier): { up: number; down: number } {
+  return { up: Math.max(0, bytesSent - ledger.inFlightBytes), down: bytesReceived };
+}

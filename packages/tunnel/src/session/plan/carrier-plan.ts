@@ -1,0 +1,190 @@
+import type { Random } from '../../env.ts';
+import { MAX_BOND_CARRIERS } from '../../limits.ts';
+import type { CarrierLossCause } from '../carrier.ts';
+import { type FoulEnd, type FoundLimits, LimitFinder } from './limit-finder.ts';
+import { WidthSearch } from './width-search.ts';
+
+/** When carriers are replaced before somebody cuts them: each draws its limits from these ranges. */
+export interface RotationPolicy {
+  /** Age in milliseconds, from … to; null for never by age. */
+  readonly ageMs: readonly [number, number] | null;
+  /** Bytes in both directions together, from … to; null for never by bytes. */
+  readonly bytes: readonly [number, number] | null;
+}
+
+/** No rotation. */
+export const NO_ROTATION: RotationPolicy = { ageMs: null, bytes: null };
+
+/** What was drawn for one carrier. */
+export interface CarrierLimits {
+  /** It is to be replaced at this age, */
+  readonly ageMs: number;
+  /** or when so many bytes have gone over it, both ways together, */
+  readonly bytes: number;
+  /** and must never carry more than this. */
+  readonly budgetBytes: number;
+}
+
+/** How a carrier came to its end, and what had been drawn for it. */
+export interface CarrierEnd extends FoulEnd {
+  readonly cause: CarrierLossCause;
+  readonly limits: CarrierLimits;
+}
+
+/** What a carrier plan has come to; for events. */
+export interface PlanState extends FoundLimits {
+  readonly carriers: number;
+}
+
+/** How many carriers there are, and for how long each: what the user has set, or what has been learnt on this network. */
+export interface CarrierPlan {
+  /** How many are in use at once. */
+  readonly carriers: number;
+  readonly state: PlanState;
+  /** The limits of a new carrier. */
+  draw(nowMs: number): CarrierLimits;
+  /** A carrier has come to its end. Returns whether that changed the plan. */
+  noteEnd(end: CarrierEnd, nowMs: number): boolean;
+  /** So many bytes have got through so far. Returns whether that changed the plan. */
+  noteTraffic(bytes: number, nowMs: number): boolean;
+  /** Whether a carrier that has been replaced for its age should stay, with nothing to carry, to see whether it is still cut. */
+  wantsCanary(nowMs: number): boolean;
+  /** A canary lived for twice the age at which carriers were cut, or did not. Returns whether that changed the plan. */
+  noteCanary(hasLived: boolean): boolean;
+}
+
+/** Draws one number of a range; infinity of none. */
+function drawFrom(random: Random, range: readonly [number, number] | null): number {
+  return range === null ? Number.POSITIVE_INFINITY : range[0] + random.fraction() * (range[1] - range[0]);
+}
+
+/** The plan of a user who has set it. */
+export class FixedPlan implements CarrierPlan {
+  readonly carriers: number;
+  readonly #random: Random;
+  readonly #rotation: RotationPolicy;
+
+  constructor(random: Random, options: { readonly rotation: RotationPolicy; readonly carriers?: number | undefined }) {
+    this.#random = random;
+    this.#rotation = options.rotation;
+    this.carriers = Math.min(MAX_BOND_CARRIERS, options.carriers ?? 1);
+  }
+
+  get state(): PlanState {
+    const { ageMs, bytes } = this.#rotation;
+    return { carriers: this.carriers, ageMs: ageMs?.[1] ?? null, bytes: bytes?.[1] ?? null };
+  }
+
+  draw(): CarrierLimits {
+    const { ageMs, bytes } = this.#rotation;
+    const budgetBytes = Number.POSITIVE_INFINITY;
+    return { ageMs: drawFrom(this.#random, ageMs), bytes: drawFrom(this.#random, bytes), budgetBytes };
+  }
+
+  noteEnd(): boolean {
+    return false;
+  }
+
+  noteTraffic(): boolean {
+    return false;
+  }
+
+  wantsCanary(): boolean {
+    return false;
+  }
+
+  noteCanary(): boolean {
+    return false;
+  }
+}
+
+/** Ends that somebody in between has caused, or the network. */
+const FOUL: ReadonlySet<CarrierLossCause> = new Set(['closed', 'reset', 'stalled', 'gone']);
+
+/** Carriers are replaced at an age between these shares of what is allowed. */
+const AGE_SHARE = [0.55, 0.85] as const;
+/** The next carrier is attached when between these shares of what is allowed have been carried; the rest is carried meanwhile. */
+const BYTES_SHARE = [0.3, 0.5] as const;
+/** One in so many carriers becomes a canary, which goes beyond the limit to see whether it still holds; but no two within this time. */
+const CANARY_SHARE = 0.02;
+const CANARY_MS = 300_000;
+/** It goes so far. */
+const CANARY_REACH = 2;
+/** So many canaries in a row have to live before the limit counts as gone. */
+const CANARIES = 2;
+
+/** Learns from how carriers die and what they carry; shared by all sessions on one network. */
+export class AdaptivePlan implements CarrierPlan {
+  readonly #random: Random;
+  readonly #finder: LimitFinder;
+  readonly #search: WidthSearch;
+  #canaryAtMs = Number.NEGATIVE_INFINITY;
+  #lived = { ageMs: 0, bytes: 0 };
+
+  /** `finder`: what is known of the network already, perhaps by other sessions. */
+  constructor(
+    random: Random,
+    options: { readonly mostCarriers?: number | undefined; readonly finder?: LimitFinder | undefined } = {},
+  ) {
+    this.#random = random;
+    this.#finder = options.finder ?? new LimitFinder();
+    this.#search = new WidthSearch(Math.min(MAX_BOND_CARRIERS, options.mostCarriers ?? MAX_BOND_CARRIERS));
+  }
+
+  get carriers(): number {
+    return this.#search.width;
+  }
+
+  get state(): PlanState {
+    return { carriers: this.carriers, ...this.#finder.found };
+  }
+
+  draw(nowMs: number): CarrierLimits {
+    const { ageMs, bytes } = this.#finder.found;
+    // Never a session's only one: what it carries is held up when it dies.
+    const isCanary = bytes !== null && this.carriers > 1 && this.#isTimeForCanary(nowMs);
+    const budget = bytes === null ? null : bytes * (isCanary ? CANARY_REACH : 1);
+    const share = (limit: number | null, [least, most]: readonly [number, number]) =>
+      drawFrom(this.#random, limit === null ? null : [least * limit, most * limit]);
+    return {
+      ageMs: share(ageMs, AGE_SHARE),
+      bytes: share(budget, BYTES_SHARE),
+      budgetBytes: budget ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
+  noteEnd(end: CarrierEnd, nowMs: number): boolean {
+    const { bytes } = this.#finder.found;
+    const { budgetBytes } = end.limits;
+    const wasCanary = bytes !== null && Number.isFinite(budgetBytes) && budgetBytes > bytes;
+    if (!wasCanary) return FOUL.has(end.cause) && this.#finder.note(end, nowMs);
+    // One that was let go below the limit says nothing.
+    return FOUL.has(end.cause) || end.bytes > bytes ? this.#noteCanary('bytes', !FOUL.has(end.cause)) : false;
+  }
+
+  noteTraffic(bytes: number, nowMs: number): boolean {
+    return this.#search.note(bytes, nowMs);
+  }
+
+  wantsCanary(nowMs: number): boolean {
+    return this.#finder.found.ageMs !== null && this.#isTimeForCanary(nowMs);
+  }
+
+  #isTimeForCanary(nowMs: number): boolean {
+    if (nowMs - this.#canaryAtMs < CANARY_MS || this.#random.fraction() >= CANARY_SHARE) return false;
+    this.#canaryAtMs = nowMs;
+    return true;
+  }
+
+  noteCanary(hasLived: boolean): boolean {
+    return this.#noteCanary('ageMs', hasLived);
+  }
+
+  #noteCanary(measure: 'ageMs' | 'bytes', hasLived: boolean): boolean {
+    this.#lived[measure] = hasLived ? this.#lived[measure] + 1 : 0;
+    if (this.#lived[measure] < CANARIES) return false;
+    this.#lived[measure] = 0;
+    this.#finder.forget(measure);
+    return true;
+  }
+}

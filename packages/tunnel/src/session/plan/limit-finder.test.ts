@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type FoulEnd, LimitFinder } from './limit-finder.ts';
+
+type End = Omit<FoulEnd, 'bornMs' | 'deadAgeMs'> & Partial<FoulEnd>;
+
+const fill = (end: End, nowMs: number): FoulEnd => ({ bornMs: nowMs - end.ageMs, deadAgeMs: end.ageMs, ...end });
+
+/** What is found after these ends, minutes from each other. */
+function after(ends: readonly End[]) {
+  const finder = new LimitFinder();
+  ends.forEach((end, index) => {
+    const nowMs = 600_000 * (index + 1);
+    finder.note(fill(end, nowMs), nowMs);
+  });
+  return finder.found;
+}
+
+const share = (from: number, to: number) => fc.double({ min: from, max: to, noNaN: true });
+
+describe('LimitFinder', () => {
+  it('finds an age at which carriers are cut, whatever they have carried', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 20_000, max: 90_000 }),
+        fc.array(fc.tuple(share(0.98, 1.02), share(0.02, 1)), { minLength: 4, maxLength: 4 }),
+        (limitMs, draws) => {
+          const bytes = draws.map(([, part]) => part * 1e7).toSorted((a, b) => a - b);
+          fc.pre((bytes[0] ?? 0) * 2 < (bytes[2] ?? 0) && (bytes[1] ?? 0) * 2 < (bytes[3] ?? 0));
+          const found = after(draws.map(([age, part]) => ({ ageMs: age * limitMs, bytes: part * 1e7 })));
+          assert.equal(found.bytes, null);
+          assert.ok(found.ageMs !== null && found.ageMs > 0.9 * limitMs && found.ageMs < limitMs);
+        },
+      ),
+    );
+  });
+
+  it('finds the bytes after which carriers are frozen, whatever time that took', () => {
+    const ends = [12_000, 300, 40_000, 2000].map((ageMs, index) => ({ ageMs, bytes: 15_000 + 900 * index }));
+    const found = after(ends);
+    assert.equal(found.ageMs, null);
+    assert.ok(found.bytes !== null && found.bytes > 13_000 && found.bytes <= 15_000);
+  });
+
+  it('tells the two apart where carriers are always full', () => {
+    const byAge = [1, 1.2, 0.9, 1.1].map((rate) => ({ ageMs: 60_000, bytes: 60_000 * rate * 1000 }));
+    assert.notEqual(after(byAge).ageMs, null);
+    assert.equal(after(byAge).bytes, null);
+    const byBytes = [1, 1.3, 0.8, 1.2].map((rate) => ({ ageMs: 20_000 / rate, bytes: 5_000_000 }));
+    assert.equal(after(byBytes).ageMs, null);
+    assert.notEqual(after(byBytes).bytes, null);
+  });
+
+  it('knows the age of carriers that fell silent while idle only when enough has narrowed it down', () => {
+    const silent = (ageMs: number, deadAgeMs: number, index: number) => ({ ageMs, deadAgeMs, bytes: 900 * 7 ** index });
+    const wide = [silent(10_000, 40_000, 0), silent(15_000, 60_000, 1), silent(5000, 30_000, 2)];
+    assert.equal(after(wide).ageMs, null);
+    const { ageMs } = after([...wide, silent(22_000, 45_000, 3)]);
+    assert.ok(ageMs !== null && ageMs > 20_000 && ageMs < 22_000, `${ageMs}`);
+  });
+
+  it('sees carriers that die one after the other, quickly', () => {
+    const finder = new LimitFinder();
+    for (let index = 0; index < 4; index += 1) {
+      finder.note(fill({ ageMs: 200 + 90 * index, bytes: 35_000 + 100 * index }, 1000 * index), 1000 * index);
+    }
+    assert.notEqual(finder.found.bytes, null);
+  });
+
+  it('does not take one event for many', () => {
+    const finder = new LimitFinder();
+    for (let carrier = 0; carrier < 8; carrier += 1) {
+      finder.note(fill({ ageMs: 40_000, bytes: 1_000_000 }, 100_000), 100_000 + carrier);
+    }
+    assert.deepEqual(finder.found, { ageMs: null, bytes: null });
+  });
+
+  it('finds nothing in deaths that have nothing in common', () => {
+    const ages = [3000, 70_000, 9000, 150_000, 24_000, 400_000, 51_000, 1500];
+    assert.deepEqual(after(ages.map((ageMs, index) => ({ ageMs, bytes: 10_000 * 3 ** (index % 5) }))), {
+      ageMs: null,
+      bytes: null,
+    });
+  });
+
+  it('finds a lower limit later, never raises one by itself, and forgets one when it is told', () => {
+    const finder = new LimitFinder();
+    let nowMs = 0;
+    const cut = (ageMs: number) => {
+      for (let index = 0; index < 4; index += 1) {
+        nowMs += 100_000;
+        finder.note(fill({ ageMs, bytes: 1000 * 5 ** index }, nowMs), nowMs);
+      }
+    };
+    cut(60_000);
+    const first = finder.found.ageMs ?? 0;
+    cut(20_000);
+    assert.ok((finder.found.ageMs ?? 0) < first);
+    cut(60_000);
+    assert.ok((finder.found.ageMs ?? 0) <= 20_000);
+    finder.forget('ageMs');
+    assert.equal(finder.found.ageMs, null);
+  });
+});
