@@ -1,4 +1,5 @@
 import { TunnelError } from '../../../errors.ts';
+import type { DrawBytes } from './draw-bytes.ts';
 import {
   type Agreement,
   agreeWithClient,
@@ -11,7 +12,6 @@ import {
   sharedSecret,
 } from './key-exchange.ts';
 import { PacketReader, PacketWriter, type ReadPacket } from './packets.ts';
-import type { RandomBytes } from './random-bytes.ts';
 import { MESSAGE, MessageReader, message, string } from './wire.ts';
 
 /** How both of our ends name themselves: the OpenSSH of Debian 12. */
@@ -45,10 +45,10 @@ export class SshClient {
   #serverInit: Buffer | null = null;
   #keys: { sessionId: Buffer; secret: Buffer } | null = null;
 
-  constructor(randomBytes: RandomBytes, write: (bytes: Buffer) => void) {
+  constructor(drawBytes: DrawBytes, write: (bytes: Buffer) => void) {
     this.#write = write;
-    this.writer = new PacketWriter(randomBytes);
-    this.#init = makeKexInit(CLIENT_LISTS, randomBytes);
+    this.writer = new PacketWriter(drawBytes);
+    this.#init = makeKexInit(CLIENT_LISTS, drawBytes);
     const agreed = agreeWithClient(this.#init);
     if (agreed === null) throw new TunnelError('violation', 'a client of SSH that agrees with nobody');
     this.#agreed = agreed;

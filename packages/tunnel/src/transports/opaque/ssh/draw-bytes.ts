@@ -1,2 +1,2 @@
 /** Gives fresh random bytes. */
-export type RandomBytes = (count: number) => Buffer;
+export type DrawBytes = (count: number) => Buffer;

@@ -8,8 +8,8 @@ import {
   type KeyObject,
   sign,
 } from 'node:crypto';
+import type { DrawBytes } from './draw-bytes.ts';
 import { CIPHER_KEY_BYTES, type CipherName, type DirectionKeys, IV_BYTES, MAC_BYTES, type MacName } from './packets.ts';
-import type { RandomBytes } from './random-bytes.ts';
 import { MESSAGE, MessageReader, message, mpint, string, uint32 } from './wire.ts';
 
 const ED25519_PRIVATE = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -97,11 +97,11 @@ export const SERVER_LISTS: KexLists = {
 };
 
 /** Makes a KEXINIT message. */
-export function makeKexInit(lists: KexLists, randomBytes: RandomBytes): Buffer {
+export function makeKexInit(lists: KexLists, drawBytes: DrawBytes): Buffer {
   const both = (names: readonly string[]) => [string(names.join(',')), string(names.join(','))];
   return message(
     MESSAGE.kexInit,
-    randomBytes(COOKIE_BYTES),
+    drawBytes(COOKIE_BYTES),
     string(lists.kex.join(',')),
     string(lists.hostKey.join(',')),
     ...both(lists.cipher),

@@ -7,7 +7,7 @@ import {
   type Decipheriv,
   timingSafeEqual,
 } from 'node:crypto';
-import type { RandomBytes } from './random-bytes.ts';
+import type { DrawBytes } from './draw-bytes.ts';
 import { uint32 } from './wire.ts';
 
 /** The keys of one direction. */
@@ -67,13 +67,13 @@ function macOf(keys: DirectionKeys, sequence: number, packet: Buffer): Buffer {
 
 /** Makes the packets of one direction. */
 export class PacketWriter {
-  readonly #randomBytes: RandomBytes;
+  readonly #drawBytes: DrawBytes;
   #keys: DirectionKeys | null = null;
   #cipher: Cipheriv | null = null;
   #sequence = 0;
 
-  constructor(randomBytes: RandomBytes) {
-    this.#randomBytes = randomBytes;
+  constructor(drawBytes: DrawBytes) {
+    this.#drawBytes = drawBytes;
   }
 
   /** From here on packets are sealed. `restart`: sequence numbers begin at 0 again ("strict KEX"). */
@@ -90,7 +90,7 @@ export class PacketWriter {
     let paddingBytes = block - (bare % block);
     if (paddingBytes < LEAST_PADDING_BYTES) paddingBytes += block;
     // In the clear OpenSSH pads with zeros.
-    const padding = keys === null ? Buffer.alloc(paddingBytes) : this.#randomBytes(paddingBytes);
+    const padding = keys === null ? Buffer.alloc(paddingBytes) : this.#drawBytes(paddingBytes);
     const packet = Buffer.concat([
       uint32(1 + payload.length + paddingBytes),
       Buffer.of(paddingBytes),

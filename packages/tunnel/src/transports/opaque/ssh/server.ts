@@ -1,5 +1,6 @@
 import { TunnelError } from '../../../errors.ts';
 import { SSH_VERSION } from './client.ts';
+import type { DrawBytes } from './draw-bytes.ts';
 import {
   type Agreement,
   agreeWithClient,
@@ -12,7 +13,6 @@ import {
   sharedSecret,
 } from './key-exchange.ts';
 import { PacketError, PacketReader, PacketWriter, type ReadPacket } from './packets.ts';
-import type { RandomBytes } from './random-bytes.ts';
 import { type Auth, startAuth } from './userauth.ts';
 import { MESSAGE, MessageReader, message, PROTOCOL_ERROR, string, uint32 } from './wire.ts';
 
@@ -67,11 +67,11 @@ export class SshServer {
   /** An answer takes its time, and nothing is read meanwhile. */
   #isBusy = false;
 
-  constructor(hostKey: HostKey, randomBytes: RandomBytes, actions: SshServerActions) {
+  constructor(hostKey: HostKey, drawBytes: DrawBytes, actions: SshServerActions) {
     this.#hostKey = hostKey;
     this.#actions = actions;
-    this.#writer = new PacketWriter(randomBytes);
-    this.#init = makeKexInit(SERVER_LISTS, randomBytes);
+    this.#writer = new PacketWriter(drawBytes);
+    this.#init = makeKexInit(SERVER_LISTS, drawBytes);
     actions.write(Buffer.from(`${SSH_VERSION}\r\n`));
   }
 

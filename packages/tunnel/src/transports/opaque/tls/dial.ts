@@ -19,17 +19,17 @@ export async function greetAsTls(
   conn: Conn,
   { params, signal }: { readonly params: TlsParams; readonly signal: AbortSignal | undefined },
 ): Promise<Conn> {
-  const randomBytes = (count: number) => env.random.bytes(count);
-  conn.write(makeHello(params, Buffer.from(params.key, 'base64url'), randomBytes));
+  const drawBytes = (count: number) => env.random.bytes(count);
+  conn.write(makeHello(params, Buffer.from(params.key, 'base64url'), drawBytes));
   let bytes: Buffer = Buffer.alloc(0);
   const receive = (piece: Buffer): ServerFlight | null => {
     bytes = Buffer.concat([bytes, piece]);
     return takeServerFlight(bytes);
   };
   const { hashBytes, rest } = await handshakeOver(env, conn, { signal, receive });
-  const makeFirst = () => Buffer.concat([CHANGE_CIPHER_SPEC, opaqueRecord(finishedBytes(hashBytes), randomBytes)]);
+  const makeFirst = () => Buffer.concat([CHANGE_CIPHER_SPEC, opaqueRecord(finishedBytes(hashBytes), drawBytes)]);
   return new DressedConn(conn, {
-    framer: new RecordFramer(randomBytes, makeFirst),
+    framer: new RecordFramer(drawBytes, makeFirst),
     unframer: new RecordUnframer({ changesCipherSpec: false, records: TICKETS }),
     leftover: rest,
   });

@@ -85,10 +85,10 @@ function boundBy(hello: Buffer): Buffer {
 }
 
 /** Makes a hello whose session id shows, to whoever has the key, whose it is. Throws a `TunnelError` (`bad-params`) when the name is too long. */
-export function makeHello(look: HelloLook, key: Buffer, randomBytes: (count: number) => Buffer): Buffer {
+export function makeHello(look: HelloLook, key: Buffer, drawBytes: (count: number) => Buffer): Buffer {
   const front = [
     hex('0303'),
-    randomBytes(RANDOM_BYTES),
+    drawBytes(RANDOM_BYTES),
     Buffer.of(SESSION_ID_BYTES),
     Buffer.alloc(SESSION_ID_BYTES),
     vector(hex(CIPHERS)),

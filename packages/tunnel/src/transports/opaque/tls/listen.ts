@@ -19,11 +19,11 @@ export async function listenAsTls(env: Env, options: TransportListenOptions<TlsS
   const key = Buffer.from(settings.key, 'base64url');
   const marks = new MarkMemory();
   const strangers = new StrangerCount();
-  const randomBytes = (count: number) => env.random.bytes(count);
+  const drawBytes = (count: number) => env.random.bytes(count);
   const web = createWebServer(createSite(env, settings.site));
   const server = createSecureServer(settings.identity, ['http/1.1'], (conn) => web.serve(conn));
   const ticketBytes = await measureTickets(server, settings);
-  const makeTickets = () => Buffer.concat(ticketBytes.map((bytes) => opaqueRecord(bytes, randomBytes)));
+  const makeTickets = () => Buffer.concat(ticketBytes.map((bytes) => opaqueRecord(bytes, drawBytes)));
 
   const look = (bytes: Buffer): FirstLook<'hello'> => {
     const match = matchHello(bytes, key);
@@ -38,7 +38,7 @@ export async function listenAsTls(env: Env, options: TransportListenOptions<TlsS
     conn.on('error', () => {});
     conn.resume();
     if (hasEnded) conn.end();
-    else conn.end(opaqueAlert(randomBytes));
+    else conn.end(opaqueAlert(drawBytes));
     conn.once('finish', () => conn.destroy());
   };
   const onHello = async (conn: Conn, bytes: Buffer) => {
@@ -49,7 +49,7 @@ export async function listenAsTls(env: Env, options: TransportListenOptions<TlsS
     }
     conn.write(flight.bytes);
     const dressed = new DressedConn(conn, {
-      framer: new RecordFramer(randomBytes, makeTickets),
+      framer: new RecordFramer(drawBytes, makeTickets),
       unframer: new RecordUnframer({ changesCipherSpec: true, records: 1 }),
       leftover: bytes.subarray(HELLO_BYTES),
       onDecline,

@@ -16,7 +16,7 @@ const POOL_SEALS = 64;
 
 export const CHANGE_CIPHER_SPEC: Buffer = Buffer.from('140303000101', 'hex');
 
-type RandomBytes = (count: number) => Buffer;
+type DrawBytes = (count: number) => Buffer;
 
 function headOf(contentBytes: number): Buffer {
   const recordBytes = contentBytes + SEAL_BYTES;
@@ -24,23 +24,23 @@ function headOf(contentBytes: number): Buffer {
 }
 
 /** A record of data with random bytes where content and tag would be. */
-export function opaqueRecord(contentBytes: number, randomBytes: RandomBytes): Buffer {
-  return Buffer.concat([headOf(contentBytes), randomBytes(contentBytes + SEAL_BYTES)]);
+export function opaqueRecord(contentBytes: number, drawBytes: DrawBytes): Buffer {
+  return Buffer.concat([headOf(contentBytes), drawBytes(contentBytes + SEAL_BYTES)]);
 }
 
 /** An alert that nobody can read, as it goes before an end. */
-export function opaqueAlert(randomBytes: RandomBytes): Buffer {
-  return opaqueRecord(ALERT_BYTES, randomBytes);
+export function opaqueAlert(drawBytes: DrawBytes): Buffer {
+  return opaqueRecord(ALERT_BYTES, drawBytes);
 }
 
 /** Writes records of data. `makeFirst` gives what goes before the first. */
 export class RecordFramer implements Framer {
-  readonly #randomBytes: RandomBytes;
+  readonly #drawBytes: DrawBytes;
   #makeFirst: (() => Buffer) | null;
   #pool: Buffer = Buffer.alloc(0);
 
-  constructor(randomBytes: RandomBytes, makeFirst: () => Buffer) {
-    this.#randomBytes = randomBytes;
+  constructor(drawBytes: DrawBytes, makeFirst: () => Buffer) {
+    this.#drawBytes = drawBytes;
     this.#makeFirst = makeFirst;
   }
 
@@ -51,7 +51,7 @@ export class RecordFramer implements Framer {
   }
 
   #seal(): Buffer {
-    if (this.#pool.length === 0) this.#pool = this.#randomBytes(POOL_SEALS * SEAL_BYTES);
+    if (this.#pool.length === 0) this.#pool = this.#drawBytes(POOL_SEALS * SEAL_BYTES);
     const seal = this.#pool.subarray(0, SEAL_BYTES);
     this.#pool = this.#pool.subarray(SEAL_BYTES);
     return seal;
@@ -71,7 +71,7 @@ export class RecordFramer implements Framer {
   }
 
   end(): readonly Buffer[] {
-    return [...this.#takeFirst(), opaqueAlert(this.#randomBytes)];
+    return [...this.#takeFirst(), opaqueAlert(this.#drawBytes)];
   }
 }
 
