@@ -11,7 +11,16 @@ import {
   RecordSealer,
   RelayHandshake,
 } from '@rozan/protocol';
-import { attachOver, ClientSession, type Conn, type Env, FixedPlan, NO_ROTATION, RelayClock, Session } from '@rozan/tunnel';
+import {
+  attachOver,
+  ClientSession,
+  type Conn,
+  type Env,
+  FixedPlan,
+  NO_ROTATION,
+  RelayClock,
+  Session,
+} from '@rozan/tunnel';
 import { hashAll, ManualClock, MemoryNetwork, SeededRandom, writeRepeatedly } from '@rozan/tunnel/testing';
 
 const RELAY = { host: '192.0.2.1', port: 443 };
@@ -81,7 +90,11 @@ async function connect(env: Env, { relayKey, accessSecret }: Keys): Promise<Clie
     return attachOver(env, conn, { relay, attach: nextAttach(), relayClock, transport: 'memory', signal });
   };
   const first = await dial(() => ({ kind: 'new' }), new AbortController().signal);
-  return new ClientSession(env, first, { dial, plan: new FixedPlan(env.random, { rotation: NO_ROTATION }), events: {} });
+  return new ClientSession(env, first, {
+    dial,
+    plan: new FixedPlan(env.random, { rotation: NO_ROTATION }),
+    events: {},
+  });
 }
 
 async function main(): Promise<void> {

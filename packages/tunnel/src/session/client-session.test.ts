@@ -230,7 +230,7 @@ describe('a client session whose carrier is silent', () => {
     const stalledAtMs = setup.clock.monotonicMs();
     await setup.clock.advance(20_000);
     const afterMs = (setup.suspects[0]?.atMs ?? 0) - stalledAtMs;
-    assert.ok(afterMs > SUSPECT_MS + 2500 && afterMs <= SUSPECT_MS + 2 * 2100, `suspected after ${afterMs} ms`);
+    assert.ok(afterMs > SUSPECT_MS && afterMs <= SUSPECT_MS + 2 * 2100, `suspected after ${afterMs} ms`);
   });
 
   it('is at peace when it is idle: pings ever more rarely, without a beat, and suspects nothing', async () => {
