@@ -9,7 +9,12 @@ import {
   type RotationPolicy,
   type SocketAddress,
 } from '@rozan/tunnel';
+import { DialLimits } from './establish/dial-limits.ts';
+import { type AttemptFailure, FailureCounts } from './establish/failures.ts';
+import { createNameResolver, type NameResolver } from './establish/name-resolver.ts';
+import { type DescribeNetwork, describeThisNetwork } from './establish/network-name.ts';
 import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
+import { type MemoryStore, WayMemory } from './establish/way-memory.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { SessionPool } from './session-pool.ts';
 
@@ -26,12 +31,24 @@ export interface ClientConfig {
   readonly carriers?: CarrierCount | undefined;
   /** Whether the client finds out itself how many carriers to use, and for how long each; then `rotation` is of no use, and `carriers` a bound. */
   readonly adaptive?: boolean | undefined;
+  /** Where it keeps what it learns of ways to relays; without, it forgets with its end. */
+  readonly memory?: MemoryStore | undefined;
+  /** How names of relays are resolved; as the system does unless said. */
+  readonly resolve?: NameResolver | undefined;
+  /** What tells one network from another; the routes and addresses of this machine unless said. */
+  readonly describeNetwork?: DescribeNetwork | undefined;
+  /** Called after each minute without success. */
+  readonly refreshLists?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** Whether it tells by events what it tries, and why that fails. */
+  readonly explain?: boolean | undefined;
 }
 
 /** A running client. Disposing it ends its sessions and proxies. */
 export interface Client extends AsyncDisposable {
   readonly proxies: LocalProxies;
   readonly pool: SessionPool;
+  /** Attempts that have failed, by kind, for the statistics. */
+  readonly failures: FailureCounts;
   /** Resolves when a session is up and a stream can be opened. Rejects with the signal's reason. */
   ready(signal: AbortSignal): Promise<void>;
 }
@@ -48,14 +65,22 @@ function plansOf({ adaptive, rotation = NO_ROTATION }: ClientConfig, env: Env): 
 /** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
 export async function createClient(config: ClientConfig, env: Env): Promise<Client> {
   await using stack = new AsyncDisposableStack();
-  const dialers = config.entries.map((entry) => new RelayDialer(env, entry, config.carriers));
-  const pool = stack.use(new SessionPool(env, { dialers, planFor: plansOf(config, env) }));
+  const limits = new DialLimits();
+  const failures = new FailureCounts();
+  const onFailure = (failure: AttemptFailure) => failures.add(failure);
+  const tools = { limits, onFailure, resolve: config.resolve ?? createNameResolver() };
+  const dialers = config.entries.map((entry) => new RelayDialer(env, entry, { count: config.carriers, tools }));
+  const { memory: store = null, describeNetwork: describe = describeThisNetwork, refreshLists, explain } = config;
+  const memory = await WayMemory.open(env, { store, describe });
+  const planFor = plansOf(config, env);
+  const pool = stack.use(new SessionPool(env, { dialers, memory, limits, onFailure, refreshLists, explain, planFor }));
   const { socks, http, strictReplies } = config;
   const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener: pool }));
   const running = stack.move();
   return {
     proxies,
     pool,
+    failures,
     ready: (signal) => pool.ready(signal),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -16,6 +16,9 @@ export interface ClientArguments {
   readonly dataFolder: string | null;
   /** Executables of Tor transports, by method, each with its arguments. */
   readonly programs: ReadonlyMap<string, string>;
+  /** Where the upstream proxy is said: a URL, a file, or `env`; null for none. */
+  readonly upstreamSource: string | null;
+  readonly explain: boolean;
 }
 
 interface RawOptions {
@@ -30,6 +33,8 @@ interface RawOptions {
   readonly carriersPerAddress?: string;
   readonly data?: string;
   readonly pt?: string[];
+  readonly upstreamProxy?: string;
+  readonly explain?: boolean;
 }
 
 /** A carrier's limits are drawn between this share of what was asked for and all of it. */
@@ -87,6 +92,11 @@ function createCommand(): Command {
       'the executable of a Tor transport, such as obfs4=/usr/bin/obfs4proxy; repeatable',
       collect,
     )
+    .option(
+      '--upstream-proxy <source>',
+      'a proxy that stands before the internet here: http:// or socks5:// URL, a file that holds one, or env',
+    )
+    .option('--explain', 'tell what is tried, and why it fails')
     .option('--json', 'print events as JSON lines');
 }
 
@@ -108,5 +118,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     adaptive: isAdaptive(options),
     dataFolder: options.data ?? null,
     programs: new Map((options.pt ?? []).map(programOption)),
+    upstreamSource: options.upstreamProxy ?? null,
+    explain: options.explain ?? false,
   };
 }

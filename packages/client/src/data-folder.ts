@@ -1,10 +1,12 @@
 import { access, chmod, constants, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
+import type { MemoryStore } from './establish/way-memory.ts';
 
 const ENTRIES_FILE = 'entries.txt';
+const MEMORY_FILE = 'ways.json';
 
-/** Where a client keeps its entries: a folder for its user alone (0700), written atomically. */
+/** Where a client keeps its entries, and what it has learnt of ways to them: a folder for its user alone (0700), written atomically. */
 export class ClientFolder {
   readonly #path: string;
 
@@ -39,10 +41,27 @@ export class ClientFolder {
 
   /** Stores entries for the next start, in place of those before. */
   async storeEntries(links: readonly string[]): Promise<void> {
-    const path = join(this.#path, ENTRIES_FILE);
+    await this.#replace(ENTRIES_FILE, `${links.join('\n')}\n`);
+  }
+
+  /** Where what was learnt of ways to relays is kept. Writing replaces it, one write after the other. */
+  get memory(): MemoryStore {
+    let lastWrite: Promise<void> = Promise.resolve();
+    return {
+      read: () => readFile(join(this.#path, MEMORY_FILE), 'utf8').catch(() => null),
+      write: (text) => {
+        const write = () => this.#replace(MEMORY_FILE, text);
+        lastWrite = lastWrite.then(write, write);
+        return lastWrite;
+      },
+    };
+  }
+
+  async #replace(name: string, text: string): Promise<void> {
+    const path = join(this.#path, name);
     const file = await open(`${path}.new`, 'w', 0o600);
     try {
-      await file.writeFile(`${links.join('\n')}\n`);
+      await file.writeFile(text);
       await file.sync();
     } finally {
       await file.close();

@@ -21,10 +21,13 @@ export function describe(event: LogEvent): string | null {
       return `The relay is reached through ${event.method}, and no executable for it is on this machine. Install one (for obfs4 the package obfs4proxy), or name it with --pt ${event.method}=EXECUTABLE.`;
     case 'program.failed':
       return `A Tor transport cannot be used: ${event.reason}.`;
+    case 'memory.unwritable':
+      return 'What was learnt about ways to relays could not be written; it is remembered until the end.';
     case 'entry.stale':
       return 'A server entry is not valid at this time by the clock of this machine; it is used all the same.';
     case 'entry.exposed':
     case 'proxy.exposed':
+    case 'upstream.exposed':
       return `Warning: ${event.advice}`;
     default:
       return null;

@@ -6,9 +6,46 @@ export const ADDRESS_STAGGER_MS = 300;
 export const CARRIER_ATTEMPT_MS = 8000;
 /** After so many failures in a row the client doubts its idea of a relay's clock. */
 export const SYNC_DOUBT_FAILURES = 2;
-/** A further relay is tried for a new session when the last one has not answered for this long. */
-export const RELAY_STAGGER_MS = 1000;
-/** Waiting time between rounds over all relays. */
+/** Candidates in flight at once while a session is being established, and after `WIDEN_MS` without success. */
+export const NARROW_WIDTH = 10;
+export const WIDE_WIDTH = 32;
+export const WIDEN_MS = 3000;
+/** A further candidate is tried when the last one has not answered for about this long, at first and after `WIDEN_MS`. */
+export const NARROW_STAGGER_MS = 150;
+export const WIDE_STAGGER_MS = 25;
+/** What worked last on this network is tried alone for this long. */
+export const HEAD_START_MS = 1000;
+/** How many of the remembered ways get the head start. */
+export const HEAD_START_WAYS = 4;
+/** A candidate that has been silent for so long counts as failed where it is asked whether all have. */
+export const UNANSWERED_MS = 2000;
+/** When every candidate is waiting for room at its host, it is looked for again after this time. */
+export const ROOM_WAIT_MS = 100;
+/** How long a candidate may be silent in the first pass over all; twice as long in each further one, up to the most. */
+export const FIRST_PATIENCE_MS = 3000;
+export const MOST_PATIENCE_MS = 12_000;
+/** A round of passes; then lists are refreshed. A pass takes no longer either. */
+export const ROUND_MS = 60_000;
+/** How long refreshing the lists may hold up the next round. */
+export const REFRESH_MS = 20_000;
+/** Entries that are tried before any other, and for how long they stay the same. */
+export const SAMPLE_ENTRIES = 12;
+export const SAMPLE_AGE_MS: number = 28 * 86_400_000;
+/** For how long what worked on a network is remembered, of how many networks, and how much. */
+export const REMEMBER_MS = 86_400_000;
+export const REMEMBERED_NETWORKS = 16;
+export const REMEMBERED_WAYS = 8;
+/** The most that the file of all this holds, in bytes. */
+export const MAX_MEMORY_BYTES: number = 64 * 1024;
+/** Connections that are being made to one host at once. */
+export const DIALS_PER_HOST = 4;
+/** Lookups of the system at once: they take threads that files need, too. */
+export const LOOKUPS_AT_ONCE = 2;
+/** Kinds of failures that are counted for the statistics. */
+export const MAX_FAILURE_KINDS = 1024;
+/** How often a person who wants to know is told how far it has come. */
+export const PROGRESS_MS = 1000;
+/** Waiting time between passes over all candidates. */
 export const ROUND_BACKOFF = { minMs: 200, maxMs: 5000 } as const;
 /** A session of which no carrier has answered for so long still counts as live: most cuts are mended sooner. */
 export const LIVE_GRACE_MS = 2000;
@@ -27,4 +64,4 @@ export const RECENT_FAILURES = 256;
 /** How often the pool looks after its sessions. */
 export const POOL_TICK_MS = 1000;
 /** The most entries that one client takes. */
-export const MAX_ENTRIES = 100;
+export const MAX_ENTRIES = 1000;

@@ -1,15 +1,30 @@
 import type { ServerEntry } from '@rozan/protocol';
-import { createEnv, createPrograms, type Env, formatAddress, type SocketAddress } from '@rozan/tunnel';
+import {
+  createEnv,
+  createPrograms,
+  type Env,
+  formatAddress,
+  type Log,
+  type LogEvent,
+  type SocketAddress,
+  viaProxy,
+} from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { type Client, createClient } from './client.ts';
 import { type ClientArguments, parseClientArguments } from './config.ts';
 import { ClientFolder } from './data-folder.ts';
 import { describe } from './describe.ts';
 import { readEntries } from './entries.ts';
+import { describeEstablish } from './establish/describe-establish.ts';
+import { handOnNames } from './establish/name-resolver.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
+import { lookupProxy, readUpstreamProxy } from './upstream-source.ts';
 
-async function findEntries(env: Env, { entrySources, dataFolder }: ClientArguments): Promise<ServerEntry[]> {
-  const folder = dataFolder === null ? null : await ClientFolder.open(dataFolder);
+async function findEntries(
+  env: Env,
+  { entrySources }: ClientArguments,
+  folder: ClientFolder | null,
+): Promise<ServerEntry[]> {
   const stored = entrySources.length === 0 ? await folder?.storedEntries() : null;
   const sources = stored ? [stored] : entrySources;
   if (sources.length === 0) {
@@ -22,10 +37,16 @@ async function findEntries(env: Env, { entrySources, dataFolder }: ClientArgumen
   return entries.map(({ entry }) => entry);
 }
 
-async function start(env: Env, args: ClientArguments): Promise<Client> {
-  const entries = await findEntries(env, args);
+async function start(bare: Env, args: ClientArguments): Promise<Client> {
+  const { upstreamSource, dataFolder } = args;
+  const folder = dataFolder === null ? null : await ClientFolder.open(dataFolder);
+  const entries = await findEntries(bare, args, folder);
+  const upstream = upstreamSource === null ? null : await readUpstreamProxy(bare, upstreamSource);
+  const env =
+    upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
+  const resolve = upstream === null ? undefined : handOnNames;
   try {
-    return await createClient({ ...args, entries }, env);
+    return await createClient({ ...args, entries, memory: folder?.memory, resolve }, env);
   } catch (error) {
     if (error instanceof LocalProxyError) {
       throw new ProgramError(EXIT_CODE.cannotListen, error.message, { cause: error });
@@ -39,12 +60,24 @@ export function addressText(address: SocketAddress | undefined): string {
   return address === undefined ? '' : formatAddress(address);
 }
 
+/** An account of why it cannot connect is of no use once it has: those events do not wait for the ready line. */
+function explainAtOnce(log: Log, write: (text: string) => void): Log {
+  return (event) => {
+    if (event.event.startsWith('establish.')) write(`${JSON.stringify(event)}\n`);
+    else log(event);
+  };
+}
+
 /** `rozan client`: runs until the signal is aborted; returns the exit code. */
 export async function runClient(args: readonly string[], signal: AbortSignal): Promise<number> {
   const parsed = await parseClientArguments(args);
   if (parsed === null) return EXIT_CODE.fine;
-  const output = createOutput({ json: parsed.json, write: (text) => process.stdout.write(text), describe });
-  const bare = createEnv({ log: output.log });
+  const { json, explain } = parsed;
+  const write = (text: string) => process.stdout.write(text);
+  const tell = (event: LogEvent) => describe(event) ?? (explain ? describeEstablish(event) : null);
+  const output = createOutput({ json, write, describe: tell });
+  const log = explain && json ? explainAtOnce(output.log, write) : output.log;
+  const bare = createEnv({ log });
   await using programs = createPrograms(bare, { commands: parsed.programs });
   const env: Env = { ...bare, programs };
   await using client = await start(env, parsed);

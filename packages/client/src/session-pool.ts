@@ -1,30 +1,25 @@
 import { encodeTarget } from '@rozan/protocol';
 import {
-  type Attempt,
-  backoffMs,
   type CancelTimer,
   type CarrierPlan,
   type DatagramFlow,
   type Env,
   type FlowListener,
-  race,
   type StreamOpener,
   StreamResetError,
-  sleep,
   type Target,
   TunnelError,
   type TunnelStream,
 } from '@rozan/tunnel';
+import { Establisher, type EstablisherOptions } from './establish/establisher.ts';
 import type { RelayDialer } from './establish/relay-dialer.ts';
-import { HOME_LOST_MS, LIVE_GRACE_MS, OPEN_WAIT_MS, POOL_TICK_MS, RELAY_STAGGER_MS, ROUND_BACKOFF } from './limits.ts';
+import { HOME_LOST_MS, LIVE_GRACE_MS, OPEN_WAIT_MS, POOL_TICK_MS } from './limits.ts';
 import { PoolFlow } from './pool-flow.ts';
 import { RecentFailures } from './recent-failures.ts';
-import { codeOf, RelaySession } from './relay-session.ts';
+import { RelaySession } from './relay-session.ts';
 
 /** How the pool is set up. */
-export interface SessionPoolOptions {
-  /** One per relay, the preferred ones first; at least one. */
-  readonly dialers: readonly RelayDialer[];
+export interface SessionPoolOptions extends Omit<EstablisherOptions, 'createSession'> {
   /** How many carriers a new session with a relay has, and for how long each. */
   readonly planFor: (dialer: RelayDialer) => CarrierPlan;
 }
@@ -35,7 +30,7 @@ export interface SessionPoolOptions {
  */
 export class SessionPool implements StreamOpener, AsyncDisposable {
   readonly #env: Env;
-  readonly #options: SessionPoolOptions;
+  readonly #establisher: Establisher;
   /** The newest is the one for new streams. */
   #sessions: RelaySession[] = [];
   readonly #waiting = new Set<() => void>();
@@ -43,12 +38,22 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   readonly #failures: RecentFailures;
   readonly #over = new AbortController();
   #connecting = false;
+  #needless = new AbortController();
   #cancelTick: CancelTimer = () => {};
 
   constructor(env: Env, options: SessionPoolOptions) {
     this.#env = env;
-    this.#options = options;
     this.#failures = new RecentFailures(env.clock);
+    this.#establisher = new Establisher(env, {
+      ...options,
+      createSession: (dialer, first) =>
+        new RelaySession(env, {
+          dialer,
+          first,
+          plan: options.planFor(dialer),
+          events: { onLive: () => this.#onLive(), onClosed: (closed) => this.#onClosed(closed) },
+        }),
+    });
     this.#connect();
     this.#tickLater();
   }
@@ -135,13 +140,6 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
 
   // --- sessions -------------------------------------------------------------------------------------------------------------------
 
-  /** Relays for a new session: those without one of ours first. */
-  #order(): RelayDialer[] {
-    const taken = new Set(this.#sessions.map(({ dialer }) => dialer));
-    const { dialers } = this.#options;
-    return [...dialers.filter((dialer) => !taken.has(dialer)), ...dialers.filter((dialer) => taken.has(dialer))];
-  }
-
   /** Whether new streams need another session than those that are there. */
   #isNeeded(): boolean {
     return !this.#sessions.some(({ client, draining }) => client.unansweredMs < HOME_LOST_MS && !draining);
@@ -158,45 +156,32 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   }
 
   async #connectLoop(): Promise<void> {
-    for (let failures = 0; this.#isNeeded(); failures += 1) {
-      if (failures > 0) {
-        const waitMs = backoffMs(failures, { ...ROUND_BACKOFF, fraction: this.#env.random.fraction() });
-        await sleep(this.#env, waitMs, this.#over.signal);
-      }
-      try {
-        await this.#openSession();
-        return;
-      } catch (error) {
-        if (this.#over.signal.aborted) return;
-        this.#env.log({ event: 'connect.failed', code: codeOf(error), relays: this.#options.dialers.length });
-      }
-    }
+    while (this.#isNeeded()) await this.#openSession();
+  }
+
+  /** Ends attempts at a session that nobody needs any more: the one that was lost is back. */
+  #stopIfNeedless(): void {
+    if (this.#connecting && !this.#isNeeded()) this.#needless.abort(new TunnelError('session-closed', 'not needed'));
   }
 
   async #openSession(): Promise<void> {
-    const attempts = this.#order().map(
-      (dialer): Attempt<RelaySession> =>
-        async (signal) => {
-          const first = await dialer.dial(() => ({ kind: 'new' }), signal);
-          if (signal.aborted) {
-            first.link.conn.destroy();
-            throw signal.reason;
-          }
-          return new RelaySession(this.#env, {
-            dialer,
-            first,
-            plan: this.#options.planFor(dialer),
-            events: { onLive: () => this.#wakeAll(), onClosed: (closed) => this.#onClosed(closed) },
-          });
-        },
-    );
-    const session = await race(this.#env.clock, attempts, {
-      staggerMs: RELAY_STAGGER_MS,
-      signal: this.#over.signal,
-      discard: (loser) => loser.client.close('cancelled'),
-    });
-    if (session.client.session.closed) throw new TunnelError('session-closed', 'the session ended at once');
+    this.#needless = new AbortController();
+    const signal = AbortSignal.any([this.#over.signal, this.#needless.signal]);
+    // Relays without one of our sessions come first.
+    const avoid = new Set(this.#sessions.map(({ dialer }) => dialer));
+    const session = await this.#establisher.run({ avoid, signal });
+    if (signal.aborted) {
+      session.client.close('cancelled');
+      return;
+    }
+    session.admit();
+    if (session.client.session.closed) return;
     this.#sessions.push(session);
+    this.#wakeAll();
+  }
+
+  #onLive(): void {
+    this.#stopIfNeedless();
     this.#wakeAll();
   }
 
@@ -209,6 +194,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   #tickLater(): void {
     this.#cancelTick = this.#env.clock.setTimer(POOL_TICK_MS, () => {
       if (this.#isNeeded()) this.#connect();
+      else this.#stopIfNeedless();
       // A relay that was silent may have spoken up again.
       if (this.isLive()) this.#wakeAll();
       for (const flow of this.#flows) flow.rest(this.#env.clock.monotonicMs());

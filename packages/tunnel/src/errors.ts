@@ -14,6 +14,16 @@ export type TunnelErrorCode =
   | 'unknown-session'
   /** The relay takes no new sessions. */
   | 'relay-busy'
+  /** The name of a relay's address does not resolve. */
+  | 'name-not-found'
+  /** The name of a relay's address resolves to addresses that no relay can have: the resolver lies. */
+  | 'name-forged'
+  /** The upstream proxy does not speak the language of such a proxy, or cannot be reached. */
+  | 'proxy-failed'
+  /** The upstream proxy does not connect to such places. */
+  | 'proxy-denied'
+  /** The upstream proxy wants a user name and a password, or others. */
+  | 'proxy-login'
   /** The bytes are not those of the relay named in the entry. */
   | 'not-authentic'
   /** The session is over. */

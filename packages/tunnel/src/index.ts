@@ -36,7 +36,6 @@ export {
 } from './session/client-session.ts';
 export type { DatagramDrops } from './session/datagram-queue.ts';
 export type { DatagramEvents, DatagramListener, SessionFlow } from './session/datagrams.ts';
-export { RelayClock } from './session/relay-clock.ts';
 export {
   AdaptivePlan,
   type CarrierPlan,
@@ -46,6 +45,7 @@ export {
   type RotationPolicy,
 } from './session/plan/carrier-plan.ts';
 export { LimitFinder } from './session/plan/limit-finder.ts';
+export { RelayClock } from './session/relay-clock.ts';
 export { Session } from './session/session.ts';
 export type { SessionEvents, SessionOptions } from './session/session-options.ts';
 export type { SessionStream } from './session/session-stream.ts';
@@ -59,3 +59,5 @@ export type {
   TransportTraits,
 } from './transport.ts';
 export { createPrograms, findTransport, TRANSPORTS } from './transports.ts';
+export { parseUpstreamProxy, type UpstreamProxy } from './upstream/upstream-url.ts';
+export { type ViaProxyOptions, viaProxy } from './upstream-proxy.ts';

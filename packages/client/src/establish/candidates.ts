@@ -1,29 +1,28 @@
-import { lookup } from 'node:dns/promises';
-import { parseHostPort, type ServerEntry } from '@rozan/protocol';
-import { findTransport, ipVersion, type SocketAddress, type Transport } from '@rozan/tunnel';
+import type { ServerEntry } from '@rozan/protocol';
+import { findTransport, type Transport } from '@rozan/tunnel';
 
 /** One way to try: an address of an entry by one of its transports. */
 export interface Candidate {
+  /** The tag of its entry. */
+  readonly tag: string;
   readonly transport: Transport;
   readonly params: unknown;
   /** As it stands in the entry, a name or a literal. Never to be logged. */
   readonly address: string;
+  /** The same for the same way of the same entry, also after a restart. It holds the address: never to be logged or stored as it is. */
+  readonly key: string;
 }
 
 /** The ways that an entry names and this client has, in the entry's order. Throws a `TunnelError` (`bad-params`) where params are wrong. */
 export function candidatesOf(entry: ServerEntry): Candidate[] {
+  const { tag } = entry;
   return entry.transports.flatMap(({ transport: name, addresses, params }) => {
     const transport = findTransport(name);
     if (transport === null) return [];
     const parsed = transport.parseParams(params);
-    return addresses.map((address) => ({ transport, params: parsed, address }));
+    return addresses.map((address) => {
+      const key = JSON.stringify([tag, name, address, params]);
+      return { tag, transport, params: parsed, address, key };
+    });
   });
-}
-
-/** The literal address to dial. Rejects when a name does not resolve. */
-export async function resolveAddress(address: string): Promise<SocketAddress> {
-  const { host, port } = parseHostPort(address);
-  if (ipVersion(host) !== 0) return { host, port };
-  const { address: literal } = await lookup(host);
-  return { host: literal, port };
 }

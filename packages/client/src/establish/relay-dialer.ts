@@ -1,8 +1,12 @@
-import type { ClientAttach, ServerEntry } from '@rozan/protocol';
-import { type AttachedCarrier, type Attempt, attachOver, type Env, RelayClock, race, TunnelError } from '@rozan/tunnel';
+import { type ClientAttach, parseHostPort, type ServerEntry } from '@rozan/protocol';
+import { type AttachedCarrier, type Attempt, type Env, RelayClock, race, TunnelError } from '@rozan/tunnel';
 import { ADDRESS_STAGGER_MS, CARRIER_ATTEMPT_MS, SYNC_DOUBT_FAILURES } from '../limits.ts';
 import { AddressOrder } from './address-order.ts';
-import { type Candidate, candidatesOf, resolveAddress } from './candidates.ts';
+import { attemptCarrier, type Patience } from './attempt.ts';
+import { type Candidate, candidatesOf } from './candidates.ts';
+import type { DialLimits } from './dial-limits.ts';
+import type { AttemptFailure, Phase } from './failures.ts';
+import type { NameResolver } from './name-resolver.ts';
 
 /** How many carriers a session has in use at once, and at most to one address of its relay. */
 export interface CarrierCount {
@@ -13,39 +17,68 @@ export interface CarrierCount {
 /** One carrier, whatever a censor may think of several. */
 export const ONE_CARRIER: CarrierCount = { total: 1, perAddress: Number.POSITIVE_INFINITY };
 
+/** What all dialers of a client share. */
+export interface DialerTools {
+  readonly resolve: NameResolver;
+  readonly limits: DialLimits;
+  readonly onFailure: (failure: AttemptFailure) => void;
+}
+
+/** What one attempt needs. */
+export interface DialOneOptions {
+  readonly nextAttach: () => ClientAttach;
+  readonly signal: AbortSignal;
+  readonly patience: Patience;
+  readonly onPhase?: ((phase: Phase) => void) | undefined;
+}
+
+const PATIENCE: Patience = { connectMs: CARRIER_ATTEMPT_MS, answerMs: CARRIER_ATTEMPT_MS };
+
 /** Makes carriers to one relay: tries the ways of its entry in a good order. */
 export class RelayDialer {
   readonly entry: ServerEntry;
-  readonly #env: Env;
-  readonly #clock: RelayClock;
-  readonly #order: AddressOrder<Candidate>;
   /** How many carriers a session with this relay has in use at once. */
   readonly carriers: number;
+  readonly #env: Env;
+  readonly #tools: DialerTools;
+  readonly #clock: RelayClock;
+  readonly #order: AddressOrder<Candidate>;
   #failures = 0;
 
   /** Throws a `TunnelError` (`bad-params`) when this client has no transport of the entry. */
-  constructor(env: Env, entry: ServerEntry, count: CarrierCount = ONE_CARRIER) {
+  constructor(
+    env: Env,
+    entry: ServerEntry,
+    options: { readonly count?: CarrierCount | undefined; readonly tools: DialerTools },
+  ) {
     this.entry = entry;
     this.#env = env;
+    this.#tools = options.tools;
     this.#clock = new RelayClock(env.clock);
     const candidates = candidatesOf(entry);
     if (candidates.length === 0) {
       throw new TunnelError('bad-params', 'this version has none of the transports that the server entry names');
     }
-    const { total, perAddress } = count;
+    const { total, perAddress } = options.count ?? ONE_CARRIER;
     // One place is kept for the next carrier while an old one is let go.
     const most = Math.max(1, candidates.length * perAddress - 1);
     this.carriers = Math.min(total, most);
     this.#order = new AddressOrder(env.clock, candidates, { spread: this.carriers > 1, perAddress });
   }
 
+  /** The ways to reach the relay, the ones to be tried first in front. */
+  get candidates(): readonly Candidate[] {
+    return this.#order.get();
+  }
+
   /** Dials and shakes hands. `nextAttach` is called once per handshake. Rejects with a `TunnelError` or the signal's reason. */
   async dial(nextAttach: () => ClientAttach, signal: AbortSignal): Promise<AttachedCarrier> {
-    const attempts = this.#order.get().map(
+    const attempts = this.candidates.map(
       (candidate): Attempt<AttachedCarrier> =>
         async (attemptSignal) => {
           try {
-            return await this.#attempt(candidate, nextAttach, attemptSignal);
+            const patience = PATIENCE;
+            return await this.#attempt(candidate, { nextAttach, signal: attemptSignal, patience });
           } catch (error) {
             if (!signal.aborted) this.#order.noteFailed(candidate);
             throw error;
@@ -62,39 +95,49 @@ export class RelayDialer {
       this.#failures = 0;
       return attached;
     } catch (error) {
-      this.#failures += 1;
-      // Silence may mean that one of the clocks has jumped: an unsynced flight has a far wider window.
-      if (this.#failures >= SYNC_DOUBT_FAILURES) this.#clock.forget();
+      this.#noteFailure();
       throw error;
     }
   }
 
-  async #attempt(
-    candidate: Candidate,
-    nextAttach: () => ClientAttach,
-    raceSignal: AbortSignal,
-  ): Promise<AttachedCarrier> {
-    const attempt = new AbortController();
-    const cancelTimer = this.#env.clock.setTimer(CARRIER_ATTEMPT_MS, () => {
-      attempt.abort(new TunnelError('timed-out', 'the relay did not answer in time'));
-    });
-    const signal = AbortSignal.any([raceSignal, attempt.signal]);
+  /** Dials by one candidate, and shakes hands. Rejects with a `TunnelError` or the signal's reason. */
+  async dialOne(candidate: Candidate, options: DialOneOptions): Promise<AttachedCarrier> {
     try {
-      const address = await resolveAddress(candidate.address);
-      signal.throwIfAborted();
-      const conn = await candidate.transport.dial(this.#env, { address, params: candidate.params, signal });
-      const { key, secret } = this.entry;
-      const attached = await attachOver(this.#env, conn, {
-        relay: { publicKey: key, accessSecret: secret },
-        attach: nextAttach(),
-        relayClock: this.#clock,
-        transport: candidate.transport.name,
-        signal,
-      });
-      conn.once('close', this.#order.noteWorked(candidate));
+      const attached = await this.#attempt(candidate, options);
+      this.#failures = 0;
       return attached;
-    } finally {
-      cancelTimer();
+    } catch (error) {
+      if (!options.signal.aborted) {
+        this.#order.noteFailed(candidate);
+        this.#noteFailure();
+      }
+      throw error;
     }
   }
+
+  #noteFailure(): void {
+    this.#failures += 1;
+    // Silence may mean that one of the clocks has jumped: an unsynced flight has a far wider window.
+    if (this.#failures >= SYNC_DOUBT_FAILURES) this.#clock.forget();
+  }
+
+  async #attempt(candidate: Candidate, options: DialOneOptions): Promise<AttachedCarrier> {
+    const { limits, resolve, onFailure } = this.#tools;
+    const end = limits.begin(hostOf(candidate));
+    try {
+      const attached = await attemptCarrier(this.#env, candidate, {
+        ...options,
+        ...{ entry: this.entry, relayClock: this.#clock, resolve, onFailure },
+      });
+      attached.link.conn.once('close', this.#order.noteWorked(candidate));
+      return attached;
+    } finally {
+      end();
+    }
+  }
+}
+
+/** The host of a candidate, for counting. Never to be logged. */
+export function hostOf({ address }: Candidate): string {
+  return parseHostPort(address).host;
 }
