@@ -5,7 +5,7 @@ import type { Env } from '../../env.ts';
 import { TunnelError } from '../../errors.ts';
 import type { Conn, LocalListener, SocketAddress } from '../../network.ts';
 import { sleep } from '../../session/backoff.ts';
-import { ELECTION_MS } from './limits.ts';
+import { ELECTION_MS, HEIR_MS } from './limits.ts';
 import { makePrivateFolder } from './state-files.ts';
 
 const SOCKET_FILE = 'lead';
@@ -38,6 +38,8 @@ export class Election {
   readonly #first = Promise.withResolvers<SocketAddress>();
   readonly #over = new AbortController();
   #address: SocketAddress | null = null;
+  /** Others were there when the lead was given up. */
+  #hasHeir = false;
   #running: Promise<void> = Promise.resolve();
 
   constructor(env: Env, options: ElectionOptions) {
@@ -98,7 +100,8 @@ export class Election {
       for (const conn of this.#followers) conn.write(line);
       this.#announce(lead.address);
       await aborted(this.#over.signal);
-      await lead.close(this.#followers.size > 0);
+      this.#hasHeir = this.#followers.size > 0;
+      await lead.close(this.#hasHeir);
     } finally {
       await this.#resign(listener);
     }
@@ -139,6 +142,8 @@ export class Election {
 
   /** The last one puts the folder away. */
   async #cleanUp(): Promise<void> {
+    // Whoever takes over has done so by then, unless all of them are closing.
+    if (this.#hasHeir) await sleep(this.#env, HEIR_MS, new AbortController().signal);
     const other = await this.#env.network.dialLocal(this.#socketPath).catch(() => null);
     other?.destroy();
     if (other === null) await rm(this.#options.folder, { recursive: true, force: true });

@@ -38,3 +38,5 @@ export const MAX_CLOSING_POLLS = 100;
 
 /** A process that is not the one in charge of the executable tries again after this, if nobody is. */
 export const ELECTION_MS = 50;
+/** So long after the lead was given up somebody else has it, if anybody is there. */
+export const HEIR_MS = 200;
