@@ -36,14 +36,14 @@ async function startRozan(launch, name, args, runtime = process.execPath) {
 
 /** A relay and a client over one transport, on this Node unless told otherwise; the entry names the port that `link` gives, so that a cutter can stand between. */
 const rozan =
-  (transport, findRuntime = () => process.execPath) =>
+  (transport, findRuntime = () => process.execPath, options = '') =>
   async ({ launch, link }) => {
     const runtime = findRuntime();
     const port = await freePort();
     const relayData = launch.file('relay-data');
     const printed = await runRozan(launch, 'init.out', [
       ...['relay', 'init', '--data', relayData],
-      ...['--listen', `${transport}=${HOST}:${port}`],
+      ...['--listen', `${transport}=${HOST}:${port}${options}`],
       ...['--address', `${transport}=${HOST}:${await link(port)}`],
     ]);
     const [shareLink] = /rozan:\/\/[\w-]+/.exec(printed) ?? [];
@@ -102,5 +102,6 @@ export const RECIPES = {
   'rozan-opaque': rozan('opaque'),
   'rozan-websocket': rozan('websocket'),
   'rozan-http': rozan('http'),
+  'rozan-obfs4': rozan('pluggable', undefined, ',exec=/usr/bin/obfs4proxy,method=obfs4'),
   'rozan-opaque-bun': rozan('opaque', findBun),
 };
