@@ -55,8 +55,9 @@ function secure(conn: Conn, hello: ClientHello, options: SecureClientOptions): P
     const onBroken = (cause?: Error) => fail(toTlsError(cause));
     const onAbort = () => fail(signal?.reason);
     const onSecure = () => {
-      if (!isExpected(socket, options)) {
-        fail(new TunnelError('not-authentic', 'the certificate is not that of the entry'));
+      const failure = failureOf(socket, options);
+      if (failure !== null) {
+        fail(failure);
         return;
       }
       settle();
@@ -84,12 +85,12 @@ function verificationOf({ sni, pin, certificateName }: SecureClientOptions): Con
   };
 }
 
-/** Only 1.3 hides the certificate, and a pinned one must not be seen. */
-function isExpected(socket: TLSSocket, { pin }: SecureClientOptions): boolean {
-  if (socket.getProtocol() !== 'TLSv1.3') return false;
-  if (pin === undefined) return socket.authorized;
+/** Why the server will not do: only TLS 1.3 hides the certificate, and a pinned one must not be seen. */
+function failureOf(socket: TLSSocket, { pin }: SecureClientOptions): TunnelError | null {
+  if (socket.getProtocol() !== 'TLSv1.3') return new TunnelError('failed', 'the server does not speak TLS 1.3');
   const { raw } = socket.getPeerCertificate();
-  return raw !== undefined && pinOfDer(raw) === pin;
+  const isExpected = pin === undefined ? socket.authorized : raw !== undefined && pinOfDer(raw) === pin;
+  return isExpected ? null : new TunnelError('not-authentic', 'the certificate is not that of the entry');
 }
 
 const CERTIFICATE_ERRORS = /^(?:CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT|HOSTNAME_)/;
