@@ -38,6 +38,8 @@ export interface RelayCoreOptions extends RelaySetup {
   readonly replayGuard: ReplayGuard;
   /** How many processes serve this relay, each with its share of the caps; 1 without. */
   readonly workers?: number | undefined;
+  /** Whether this is the first of them, and so unless said. */
+  readonly isFirst?: boolean | undefined;
   /** Where the sessions of the other processes are. */
   readonly homes?: SessionHomes | undefined;
   /** Tells the others which sessions are here. */
@@ -115,7 +117,9 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
     onOutcome: (outcome) => options.counters.handshake(outcome),
     homes: options.homes,
   });
-  const listeners = new Listeners(env, config.listen, (conn, transport) => acceptor.accept(conn, transport));
+  const listeners = new Listeners(env, config.listen, (conn, transport) => acceptor.accept(conn, transport), {
+    isFirst: options.isFirst,
+  });
   stack.defer(() => listeners.close());
   await listeners.open();
   const running = stack.move();

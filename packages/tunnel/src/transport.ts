@@ -9,6 +9,8 @@ export interface TransportTraits {
   readonly silentToStrangers: boolean;
   /** Whether it has its connections from programs of others (`Env.programs`). */
   readonly runsPrograms?: boolean;
+  /** Whether each of its connections is made of several of the network's, so that one process has to get them all. */
+  readonly spansConnections?: boolean;
 }
 
 /**

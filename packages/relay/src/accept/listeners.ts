@@ -6,14 +6,22 @@ import { LISTEN_BOUNDS } from '../limits/constants.ts';
 export class Listeners {
   readonly #env: Env;
   readonly #onConn: (conn: Conn, transport: string) => void;
+  readonly #isFirst: boolean;
   #places: readonly ListenPlace[];
   #open: Listener[] = [];
   /** Whether they are to be open; they may be on their way there. */
   #isWanted = false;
   #cancelRetry: CancelTimer = () => {};
 
-  constructor(env: Env, places: readonly ListenPlace[], onConn: (conn: Conn, transport: string) => void) {
+  /** `isFirst`: of several processes that listen at the same places, this one gets what one process has to get whole. */
+  constructor(
+    env: Env,
+    places: readonly ListenPlace[],
+    onConn: (conn: Conn, transport: string) => void,
+    { isFirst = true }: { readonly isFirst?: boolean | undefined } = {},
+  ) {
     this.#env = env;
+    this.#isFirst = isFirst;
     this.#places = places;
     this.#onConn = onConn;
   }
@@ -54,6 +62,10 @@ export class Listeners {
       const { transport: name, address } = place;
       const transport = findTransport(name);
       if (transport === null) throw new TunnelError('bad-params', `there is no transport named ${name}`);
+      if (!this.#isFirst && transport.traits.spansConnections) {
+        places.push(place);
+        continue;
+      }
       const onConn = (conn: Conn) => this.#onConn(conn, name);
       const settings = transport.parseSettings(place.settings);
       const listener = await transport.listen(this.#env, { address, settings, onConn });

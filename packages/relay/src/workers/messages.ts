@@ -9,6 +9,8 @@ import type { RelaySetup, RelayStatus } from '../relay-core.ts';
 export interface WorkerSetup extends RelaySetup {
   /** How many there are. */
   readonly workers: number;
+  /** It alone gets the connections that one process has to get. */
+  readonly isFirst: boolean;
   /** Where it takes connections from the others, and what they have to show. */
   readonly socketPath: string;
   readonly token: Buffer;

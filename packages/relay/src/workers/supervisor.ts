@@ -136,7 +136,14 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
         socketPath: claimed.path,
         start,
         events: supervisor,
-        setup: (socketPath) => ({ ...setup, workers, socketPath, token, isDraining: supervisor.isDraining }),
+        setup: (socketPath) => ({
+          ...setup,
+          workers,
+          isFirst: number === 1,
+          socketPath,
+          token,
+          isDraining: supervisor.isDraining,
+        }),
       }),
     );
   }

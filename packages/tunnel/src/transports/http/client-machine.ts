@@ -7,6 +7,7 @@ import {
   IDLE_PAUSE_MAX_MS,
   IDLE_PAUSE_MIN_MS,
   MAX_FAILURES,
+  MAX_LANES,
   MAX_POLLS,
   MAX_UPLOADS,
   OPENING_BYTES,
@@ -161,7 +162,7 @@ export class ClientMachine {
       if (!this.#send.hasWork(this.#limit) || uploads >= MAX_UPLOADS) return null;
       return this.#plan(nowMs, { maxBytes: OPENING_BYTES, holdMs: this.#requests.size === 0 ? this.#drawHoldMs() : 0 });
     }
-    if (this.#send.hasWork(this.#limit) && uploads < MAX_UPLOADS) {
+    if (this.#send.hasWork(this.#limit) && uploads < this.#maxUploads) {
       return this.#plan(nowMs, { maxBytes: this.#upSize.bytes, holdMs: 0 });
     }
     const mayPoll = nowMs >= this.#pollAtMs && (this.#polls === 0 || idleLanes > 1);
@@ -289,6 +290,11 @@ export class ClientMachine {
     if (request.isPoll) this.#polls -= 1;
   }
 
+  /** A few bytes do not wait for others to be acknowledged: an answer takes a round trip. */
+  get #maxUploads(): number {
+    return this.#send.available(this.#limit) < FEW_BYTES ? MAX_LANES - Math.max(1, this.#polls) : MAX_UPLOADS;
+  }
+
   get #beaconMs(): number {
     return BEACON_MS + BEACON_ROUND_TRIPS * (this.#roundTripMs ?? 0);
   }
@@ -359,6 +365,8 @@ export class ClientMachine {
     return bits >>> 0;
   }
 }
+
+const FEW_BYTES = 4096;
 
 /** An answer that carries so much is one of many: another poll keeps bytes coming in the meantime. */
 const MAX_FRAME_HINT = 16 * 1024;

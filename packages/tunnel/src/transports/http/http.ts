@@ -7,7 +7,7 @@ import { createHttpSettings, HTTP_OPTIONS, type HttpSettings, paramsOfHttp, pars
 /** Short HTTP requests, up and down, on the port of a web site (docs/spec/transport-http.md). */
 export const http: Transport<HttpParams, HttpSettings> = {
   name: 'http',
-  traits: { looksLike: 'web', silentToStrangers: false },
+  traits: { looksLike: 'web', silentToStrangers: false, spansConnections: true },
   options: HTTP_OPTIONS,
   createSettings: createHttpSettings,
   parseSettings: parseHttpSettings,
