@@ -4,9 +4,11 @@ import {
   createPrograms,
   type Env,
   formatAddress,
+  ipVersion,
   type Log,
   type LogEvent,
   type SocketAddress,
+  type UpstreamProxy,
   viaProxy,
 } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
@@ -37,11 +39,10 @@ async function findEntries(
   return entries.map(({ entry }) => entry);
 }
 
-async function start(bare: Env, args: ClientArguments): Promise<Client> {
-  const { upstreamSource, dataFolder } = args;
+async function start(bare: Env, args: ClientArguments, upstream: UpstreamProxy | null): Promise<Client> {
+  const { dataFolder } = args;
   const folder = dataFolder === null ? null : await ClientFolder.open(dataFolder);
   const entries = await findEntries(bare, args, folder);
-  const upstream = upstreamSource === null ? null : await readUpstreamProxy(bare, upstreamSource);
   const env =
     upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
   const resolve = upstream === null ? undefined : handOnNames;
@@ -58,6 +59,13 @@ async function start(bare: Env, args: ClientArguments): Promise<Client> {
 /** The text of an address that was listened at. */
 export function addressText(address: SocketAddress | undefined): string {
   return address === undefined ? '' : formatAddress(address);
+}
+
+/** Executables of others take no names. */
+async function literalProxy(upstream: UpstreamProxy | null, signal: AbortSignal): Promise<UpstreamProxy | undefined> {
+  if (upstream === null) return undefined;
+  const { host } = upstream;
+  return ipVersion(host) !== 0 ? upstream : { ...upstream, host: await lookupProxy(host, signal) };
 }
 
 /** An account of why it cannot connect is of no use once it has: those events do not wait for the ready line. */
@@ -78,9 +86,10 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const output = createOutput({ json, write, describe: tell });
   const log = explain && json ? explainAtOnce(output.log, write) : output.log;
   const bare = createEnv({ log });
-  await using programs = createPrograms(bare, { commands: parsed.programs });
-  const env: Env = { ...bare, programs };
-  await using client = await start(env, parsed);
+  const { programs: commands, upstreamSource } = parsed;
+  const upstream = upstreamSource === null ? null : await readUpstreamProxy(bare, upstreamSource);
+  await using programs = createPrograms(bare, { commands, proxy: await literalProxy(upstream, signal) });
+  await using client = await start({ ...bare, programs }, parsed, upstream);
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);
   output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}\nConnecting; Ctrl-C ends it.`);

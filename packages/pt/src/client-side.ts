@@ -21,9 +21,15 @@ const DAY_MS = 24 * 3600 * 1000;
 /** What clients ask bridges for. A bridge has one place to go, whatever it is asked for; the name is in docs/spec/pt.md. */
 export const OR_TARGET: Target = { host: '127.0.0.1', port: 1 };
 
+/** What the client side is given. */
+export interface ClientContext extends SideContext {
+  /** By which bridges are reached. */
+  readonly outward: Network;
+}
+
 /** Offers a SOCKS port for each method that is ours; says so, and what is not. Disposing ends all that goes through them. */
-export async function openClientSide(context: SideContext, request: ClientRequest): Promise<AsyncDisposable> {
-  const { env, say } = context;
+export async function openClientSide(context: ClientContext, request: ClientRequest): Promise<AsyncDisposable> {
+  const { env, outward, say } = context;
   await using stack = new AsyncDisposableStack();
   for (const method of request.methods) {
     const transport = transportOf(method);
@@ -31,7 +37,7 @@ export async function openClientSide(context: SideContext, request: ClientReques
       say(`CMETHOD-ERROR ${method} no such transport`);
       continue;
     }
-    const door = stack.use(new SocksDoor(env, transport));
+    const door = stack.use(new SocksDoor(env, transport, outward));
     const address = await door.open();
     say(`CMETHOD ${method} socks5 ${formatHostPort(address)}`);
   }
@@ -79,14 +85,16 @@ function entryOf(
 class SocksDoor implements AsyncDisposable {
   readonly #env: Env;
   readonly #transport: Transport;
+  readonly #outward: Network;
   readonly #conns = new Set<Conn>();
   /** By arguments and address; the least recently used first. */
   readonly #clients = new Map<string, Promise<Client>>();
   readonly #over = new AbortController();
   #close: () => Promise<void> = async () => {};
 
-  constructor(env: Env, transport: Transport) {
+  constructor(env: Env, transport: Transport, outward: Network) {
     this.#env = env;
+    this.#outward = outward;
     this.#transport = transport;
   }
 
@@ -164,7 +172,7 @@ class SocksDoor implements AsyncDisposable {
   async #createClient(address: SocketAddress, args: ReadonlyMap<string, string>): Promise<Client> {
     const bridge = parseBridge(args);
     if (bridge === null) throw new TunnelError('bad-params', 'the arguments of the bridge are not of their form');
-    const env = { ...this.#env, network: withoutListening(this.#env.network) };
+    const env = { ...this.#env, network: withoutListening(this.#outward) };
     const entry = entryOf(env, this.#transport, { bridge, address });
     return await createClient({ entries: [entry], socks: ANY_PORT, http: ANY_PORT }, env);
   }

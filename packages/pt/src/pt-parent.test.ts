@@ -91,7 +91,7 @@ describe('rozan pt', () => {
     await assert.rejects(bad({ TOR_PT_MANAGED_TRANSPORT_VER: '2' }), /VERSION-ERROR no-version/);
     await assert.rejects(bad({}), /ENV-ERROR one of/);
     await assert.rejects(bad({ TOR_PT_SERVER_TRANSPORTS: each.method }), /ENV-ERROR TOR_PT_ORPORT is missing/);
-    const proxy = { TOR_PT_CLIENT_TRANSPORTS: each.method, TOR_PT_PROXY: 'socks5://127.0.0.1:1' };
+    const proxy = { TOR_PT_CLIENT_TRANSPORTS: each.method, TOR_PT_PROXY: 'gopher://127.0.0.1:1' };
     await assert.rejects(bad(proxy), /PROXY-ERROR/);
   });
 });

@@ -1,4 +1,4 @@
-import { createEnv } from '@rozan/tunnel';
+import { createEnv, type Network, parseUpstreamProxy, TunnelError, viaProxy } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { openClientSide } from './client-side.ts';
 import { PtEnvironmentError, type PtRequest, readPtRequest } from './environment.ts';
@@ -17,16 +17,27 @@ The transports: ${offeredTransports().map(methodName).join(', ')}
 `;
 }
 
+/** The way out of this machine; null, after having said why, when the proxy is none that we could go through. */
+function networkBehind({ env, say }: SideContext, proxy: string | null): Network | null {
+  if (proxy === null) return env.network;
+  try {
+    const network = viaProxy(env.network, parseUpstreamProxy(proxy));
+    say('PROXY DONE');
+    return network;
+  } catch (cause) {
+    if (!(cause instanceof TunnelError)) throw cause;
+    say(`PROXY-ERROR ${cause.message}`);
+    return null;
+  }
+}
+
 /** Opens what the parent wants; null, after having said why, when that cannot be. */
 async function open(context: SideContext, { side }: PtRequest): Promise<AsyncDisposable | null> {
   const { say } = context;
   say('VERSION 1');
   if (side.kind === 'server') return await openServerSide(context, side);
-  if (side.proxy !== null) {
-    say('PROXY-ERROR connections through a proxy are not supported');
-    return null;
-  }
-  return await openClientSide(context, side);
+  const outward = networkBehind(context, side.proxy);
+  return outward === null ? null : await openClientSide({ ...context, outward }, side);
 }
 
 /** Ends when the signal is aborted, or when the parent closes our standard input, if it has said so. */

@@ -1,4 +1,5 @@
 import type { Conn, Network, SocketAddress } from './network.ts';
+import type { UpstreamProxy } from './upstream/upstream-url.ts';
 
 /** Ends a timer. Calling it again, or after the timer has fired, does nothing. */
 export type CancelTimer = () => void;
@@ -50,8 +51,8 @@ export interface Programs {
 export interface ProgramsOptions {
   /** By method: the executable, with its arguments behind it; what is not here is looked for where Debian has it. */
   readonly commands?: ReadonlyMap<string, string> | undefined;
-  /** A proxy by which the executables have to leave this machine: `socks5://…` or `http://…`. */
-  readonly proxy?: string | undefined;
+  /** A proxy by which they have to leave this machine; its host is a literal address. */
+  readonly proxy?: UpstreamProxy | undefined;
 }
 
 /** What every program gets from outside; passed first, never global. */

@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { formatAddress } from '../../address.ts';
 import type { Env, ProgramDial, Programs, ProgramsOptions } from '../../env.ts';
 import { TunnelError } from '../../errors.ts';
 import type { Conn, SocketAddress } from '../../network.ts';
 import { backoffMs } from '../../session/backoff.ts';
+import type { UpstreamProxy } from '../../upstream/upstream-url.ts';
 import { socksLogin } from './arguments.ts';
 import { findKnownCommand, parseCommandWords } from './command.ts';
 import { CONNECT_MS, RESTART_BACKOFF, SETTLED_MS } from './limits.ts';
@@ -74,7 +76,7 @@ class PluggablePrograms implements Programs, AsyncDisposable {
 interface MethodOptions {
   readonly command: readonly string[];
   readonly method: string;
-  readonly proxy: string | undefined;
+  readonly proxy: UpstreamProxy | undefined;
 }
 
 /** The executable of one method: started when it is needed, and again, after a while, when it has died. */
@@ -117,7 +119,7 @@ class MethodClient {
     const startMs = this.#env.clock.monotonicMs();
     const variables = {
       TOR_PT_CLIENT_TRANSPORTS: method,
-      ...(proxy === undefined ? {} : { TOR_PT_PROXY: proxy }),
+      ...(proxy === undefined ? {} : { TOR_PT_PROXY: proxyUrl(proxy) }),
     };
     try {
       const running = await ManagedProcess.start(this.#env, { command, method, stateFolder, variables });
@@ -150,6 +152,13 @@ class MethodClient {
     this.#notBeforeMs =
       nowMs + backoffMs(this.#failures, { ...RESTART_BACKOFF, fraction: this.#env.random.fraction() });
   }
+}
+
+/** As the specification writes proxies (§3.2.2). */
+function proxyUrl({ kind, host, port, credentials }: UpstreamProxy): string {
+  const login =
+    credentials === null ? '' : `${encodeURIComponent(credentials.user)}:${encodeURIComponent(credentials.password)}@`;
+  return `${kind}://${login}${formatAddress({ host, port })}`;
 }
 
 /** The promise's value, or the signal's reason if that comes first. */

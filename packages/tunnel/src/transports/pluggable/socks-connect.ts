@@ -3,6 +3,7 @@ import { parseIpAddress } from '@rozan/protocol';
 import { TunnelError, type TunnelErrorCode } from '../../errors.ts';
 import type { Conn, SocketAddress } from '../../network.ts';
 import type { SocksLogin } from './arguments.ts';
+import { MAX_SOCKS_TEXT_BYTES } from './limits.ts';
 
 const METHOD_NONE = 0;
 const METHOD_PASSWORD = 2;
@@ -30,12 +31,18 @@ export interface SocksRequest {
 
 type Step = (bytes: Buffer) => { readonly taken: number; readonly send?: Buffer; readonly next: Step | null } | null;
 
+/** A name is only there where a proxy has to resolve it. */
+function hostBytes(host: string): readonly number[] {
+  const address = parseIpAddress(host);
+  if (address !== undefined) return [address.length === 4 ? ADDRESS_IPV4 : ADDRESS_IPV6, ...address];
+  const name = Buffer.from(host, 'latin1');
+  if (name.length > MAX_SOCKS_TEXT_BYTES) throw new TunnelError('failed', 'the name is too long');
+  return [ADDRESS_NAME, name.length, ...name];
+}
+
 /** The bytes of a request to connect. */
 function requestBytes({ host, port }: SocketAddress): Buffer {
-  const address = parseIpAddress(host);
-  if (address === undefined) throw new TunnelError('failed', 'not a literal IP address');
-  const kind = address.length === 4 ? ADDRESS_IPV4 : ADDRESS_IPV6;
-  return Buffer.from([5, 1, 0, kind, ...address, port >> 8, port & 0xff]);
+  return Buffer.from([5, 1, 0, ...hostBytes(host), port >> 8, port & 0xff]);
 }
 
 function loginBytes({ user, password }: SocksLogin): Buffer {
