@@ -2,6 +2,19 @@ import type { LogEvent } from '@rozan/tunnel';
 
 const seconds = (ms: unknown): string => `${(Number(ms) / 1000).toFixed(1)} s`;
 
+/** What the client has learnt about connections on this network. */
+function describePlan({ carriers, cutAfterMs, bytesUntilCut }: LogEvent): string {
+  const limits = [
+    cutAfterMs === null ? null : `Connections are cut here after ${seconds(cutAfterMs)}; they are replaced before.`,
+    bytesUntilCut === null
+      ? null
+      : `Connections are cut here after ${Math.round(Number(bytesUntilCut) / 1000)} kB; they are replaced before.`,
+  ].filter((text) => text !== null);
+  const count =
+    carriers === 1 ? 'One connection to the relay does.' : `${carriers} connections to the relay are used at once.`;
+  return [...limits, count].join(' ');
+}
+
 /** What a client's event says to a person, or null for those that a person need not see. */
 export function describe(event: LogEvent): string | null {
   switch (event.event) {
@@ -11,6 +24,8 @@ export function describe(event: LogEvent): string | null {
       return 'The connection to the relay was lost; reconnecting. Downloads wait.';
     case 'session.resumed':
       return `Reconnected after ${seconds(event.afterMs)}. Downloads go on.`;
+    case 'carriers.adapted':
+      return describePlan(event);
     case 'session.closed':
       return 'The session with the relay is over; what ran through it has been ended.';
     case 'connect.failed':
