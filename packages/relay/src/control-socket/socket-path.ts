@@ -1,4 +1,5 @@
 import { chmod, mkdtemp, rm, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Random } from '@rozan/tunnel';
 import { readPrivateFile, writeFileAtomically } from '../data-folder/private-files.ts';
@@ -8,11 +9,11 @@ const CONTROL_NAME = 'control';
 const MAX_POINTER_BYTES = 512;
 const PIPE_NAME_BYTES = 16;
 
-/** Where short paths can always be had. */
+/** Where short paths can be had nearly always. */
 const SHORT_FOLDER = '/tmp';
 
 /** The paths that `claimSocketPath` makes there. */
-const SHORT_PATH = /^\/tmp\/rozan-[A-Za-z0-9]{6}\/[a-z0-9-]+\.sock$/;
+const SHORT_PATH = /^\/(?:[^/]+\/)+rozan-[A-Za-z0-9]{6}\/[a-z0-9-]+\.sock$/;
 
 /** What `claimSocketPath` may be told. */
 export interface SocketPathOptions {
@@ -46,7 +47,7 @@ async function removePointer(folder: string, name: string): Promise<void> {
 
 /**
  * Chooses where the control socket, or another one, of the relay in `folder` is. Systems take short paths only; if the folder's is too long, the socket goes
- * into a new folder of mode 0700 under /tmp, and a file in the relay's folder says where. Windows has named pipes instead: there the name is
+ * into a new folder of mode 0700 under /tmp (or the system's temporary folder), and a file in the relay's folder says where. Windows has named pipes instead: there the name is
  * random, and known only to who may read that file.
  */
 export async function claimSocketPath(
@@ -77,8 +78,9 @@ function pipeName(random: Random): string {
   return `\\\\.\\pipe\\rozan-${random.bytes(PIPE_NAME_BYTES).toString('hex')}`;
 }
 
+/** A temporary folder's own path may be long (macOS), and the short one closed to this user. */
 async function makeShortFolder(): Promise<string> {
-  const path = await mkdtemp(join(SHORT_FOLDER, 'rozan-'));
+  const path = await mkdtemp(join(SHORT_FOLDER, 'rozan-')).catch(() => mkdtemp(join(tmpdir(), 'rozan-')));
   await chmod(path, 0o700);
   return path;
 }
