@@ -45,6 +45,8 @@ interface OpenRequest {
   readonly holdMs: number;
   /** When its first frame came. */
   firstMs: number | null;
+  /** When that was one without bytes, and nothing else has come since. */
+  beaconMs: number | null;
   gotBytes: number;
 }
 
@@ -156,6 +158,7 @@ export class ClientMachine {
    */
   next(nowMs: number, idleLanes: number): PlannedRequest | null {
     if (this.#over !== null || nowMs < this.#retryAtMs) return null;
+    for (const request of this.#requests.values()) this.#judgeBeacon(request, nowMs);
     if (this.#isReset) return this.#nextReset(nowMs);
     const uploads = this.#requests.size - this.#polls;
     if (!this.#confirmed) {
@@ -184,6 +187,7 @@ export class ClientMachine {
     if (this.wantsPoll && this.#pollAtMs > nowMs) times.push(this.#pollAtMs);
     for (const request of this.#requests.values()) {
       if (request.streamed && request.firstMs === null) times.push(request.sentMs + this.#beaconMs);
+      if (request.beaconMs !== null) times.push(request.beaconMs + ALONE_MS);
     }
     return times.length === 0 ? null : Math.min(...times);
   }
@@ -237,16 +241,23 @@ export class ClientMachine {
   }
 
   #measure(request: OpenRequest, frame: Frame, nowMs: number): void {
+    this.#judgeBeacon(request, nowMs);
+    request.beaconMs = null;
     for (const piece of frame.pieces) request.gotBytes += piece.length;
     if (request.firstMs !== null) return;
     request.firstMs = nowMs;
     if (request.holdMs === 0 || this.#roundTripMs === null) {
       this.#roundTripMs = Math.min(this.#roundTripMs ?? Number.POSITIVE_INFINITY, nowMs - request.sentMs);
     }
-    if (request.streamed && !frame.last) {
-      this.#streams = true;
-      this.#lateBeacons = 0;
-    }
+    if (request.streamed && !frame.last && request.gotBytes === 0) request.beaconMs = nowMs;
+  }
+
+  /** A first frame that has come alone was not held back until there was more. */
+  #judgeBeacon(request: OpenRequest, nowMs: number): void {
+    if (request.beaconMs === null || nowMs - request.beaconMs < ALONE_MS) return;
+    request.beaconMs = null;
+    this.#streams = true;
+    this.#lateBeacons = 0;
   }
 
   #succeed(request: OpenRequest, nowMs: number): void {
@@ -338,6 +349,7 @@ export class ClientMachine {
       bytes: segment?.bytes ?? 0,
       sentMs: nowMs,
       firstMs: null,
+      beaconMs: null,
       gotBytes: 0,
     });
     if (segment !== null) this.#emptyAnswers = 0;
@@ -367,6 +379,9 @@ export class ClientMachine {
 }
 
 const FEW_BYTES = 4096;
+
+/** Without anything behind it for so long, a frame has come alone. */
+const ALONE_MS = 20;
 
 /** An answer that carries so much is one of many: another poll keeps bytes coming in the meantime. */
 const MAX_FRAME_HINT = 16 * 1024;

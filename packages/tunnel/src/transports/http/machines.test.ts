@@ -225,3 +225,25 @@ test('a request that acknowledges what was never sent is not accepted', () => {
   };
   assert.throws(() => server.accept({ ...header, ack: 7 }));
 });
+
+test('a first frame that comes alone shows that answers pass in pieces, one with others behind it does not', () => {
+  for (const [delayMs, streams] of [
+    [5, false],
+    [30, true],
+  ] as const) {
+    const client = new ClientMachine({ maxMessageBytes: 8192, maxMessageAgeMs: 5000, random: new SeededRandom(1) });
+    client.write(Buffer.from('first flight'));
+    client.next(0, 1);
+    const head = { offset: 0, ack: 12, limit: 1 << 20, end: false, reset: false, last: true, pieces: [] };
+    client.receive(1, head, 20);
+    client.answered(1, 'whole', 20);
+    client.next(20, 3);
+    assert.equal(client.next(20, 2)?.header.streamed, true);
+    client.receive(3, { ...head, last: false }, 40);
+    client.receive(3, { ...head, pieces: [Buffer.from('x')] }, 40 + delayMs);
+    client.answered(3, 'whole', 40 + delayMs);
+    client.receive(2, { ...head, offset: 1 }, 80);
+    client.answered(2, 'whole', 80);
+    assert.equal(client.next(80, 3)?.header.streamed, streams);
+  }
+});
