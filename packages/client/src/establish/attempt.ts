@@ -43,9 +43,7 @@ export async function attemptCarrier(
   let cancelTimer = () => {};
   const wait = (ms: number) => {
     cancelTimer();
-    cancelTimer = env.clock.setTimer(ms, () => {
-      tooLong.abort(new TunnelError('timed-out', 'the relay did not answer in time'));
-    });
+    cancelTimer = env.clock.setTimer(ms, () => tooLong.abort());
   };
   const enter = (next: Phase) => {
     if (next === 'dress' || next === 'handshake') wait(patience.answerMs);
@@ -56,11 +54,11 @@ export async function attemptCarrier(
   enter('resolve');
   try {
     return await run(env, candidate, { ...options, enter, signal: AbortSignal.any([stop, tooLong.signal]) });
-  } catch (error) {
-    if (!stop.aborted) {
-      const { tag, transport } = candidate;
-      options.onFailure?.({ tag, transport: transport.name, phase, code: codeOf(error) });
-    }
+  } catch (cause) {
+    stop.throwIfAborted();
+    const error = tooLong.signal.aborted ? new TunnelError('timed-out', 'the relay did not answer in time') : cause;
+    const { tag, transport } = candidate;
+    options.onFailure?.({ tag, transport: transport.name, phase, code: codeOf(error) });
     throw error;
   } finally {
     cancelTimer();

@@ -76,11 +76,13 @@ export class Establisher {
   async #refresh(signal: AbortSignal): Promise<void> {
     const { refreshLists } = this.#options;
     if (refreshLists === undefined) return;
-    const over = new AbortController();
-    const stop = () => over.abort(new TunnelError('timed-out', 'refreshing the lists took too long'));
-    const cancel = this.#env.clock.setTimer(REFRESH_MS, stop);
-    await refreshLists(AbortSignal.any([signal, over.signal])).catch(() => {});
-    cancel();
+    const enough = new AbortController();
+    const over = AbortSignal.any([signal, enough.signal]);
+    refreshLists(over)
+      .catch(() => {})
+      .finally(() => enough.abort());
+    await sleep(this.#env, REFRESH_MS, over).catch(() => {});
+    enough.abort();
     signal.throwIfAborted();
   }
 
@@ -115,7 +117,8 @@ export class Establisher {
       const { session, way } = await race.run();
       connected = true;
       this.#failedMs.delete(way.candidate.key);
-      await this.#options.memory.noteWorked(way.candidate);
+      // Nobody waits for a disk: what does not get there is learnt again.
+      this.#options.memory.noteWorked(way.candidate).catch(() => {});
       return session;
     } finally {
       cancelTimer();

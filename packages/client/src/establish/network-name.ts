@@ -1,15 +1,16 @@
-import { scrypt } from 'node:crypto';
+import { scryptSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { promisify } from 'node:util';
+import { parseIpAddress } from '@rozan/protocol';
 
 /** Something that is the same whenever this machine is on the same network, or null when it is on none. It never leaves the process. */
 export type DescribeNetwork = () => Promise<string | null>;
 
-const scryptOf = promisify<string, Buffer, number, Buffer>(scrypt);
-
 /** So few that many networks of the world have each name: it recognises, and does not prove. */
 const NAME_BYTES = 4;
+
+/** Some hundredths of a second, once on each network. */
+const SLOWNESS = { N: 2 ** 14, r: 8, p: 1 };
 
 const ROUTES_FILE = '/proc/net/route';
 const DEFAULT_ROUTE = /^(\S+)\t00000000\t([0-9A-F]{8})\t/gm;
@@ -24,20 +25,15 @@ export const describeThisNetwork: DescribeNetwork = async () => {
     .flatMap(([, addresses = []]) =>
       addresses.filter(({ internal, address }) => !internal && !address.startsWith('fe80')),
     )
-    .map(({ family, address, netmask }) => (family === 'IPv4' ? prefixOf(address, netmask) : prefixOf6(address)));
+    .map(({ address }) => prefixOf(address));
   const parts = [...new Set([...gateways.map(({ gateway }) => gateway), ...prefixes])].sort();
   return parts.length === 0 ? null : parts.join(' ');
 };
 
-function prefixOf(address: string, netmask: string): string {
-  const mask = netmask.split('.').map(Number);
-  const bytes = address.split('.').map((byte, index) => Number(byte) & (mask[index] ?? 0));
-  return bytes.join('.');
-}
-
-/** The first 48 bits: what follows changes for privacy and from one start of a router to the next. */
-function prefixOf6(address: string): string {
-  return address.split(':').slice(0, 3).join(':');
+/** What of an address is the same for a whole network: at most 24 bits of IPv4, 48 of IPv6; what follows may be this machine's alone. */
+function prefixOf(address: string): string {
+  const bytes = parseIpAddress(address);
+  return bytes === undefined ? '' : bytes.subarray(0, bytes.length === 4 ? 3 : 6).toString('hex');
 }
 
 /**
@@ -59,7 +55,7 @@ export class NetworkNamer {
     const description = await this.#describe().catch(() => null);
     if (description === null) return null;
     if (this.#last?.description === description) return this.#last.name;
-    const name = (await scryptOf(description, this.#salt, NAME_BYTES)).toString('base64url');
+    const name = scryptSync(description, this.#salt, NAME_BYTES, SLOWNESS).toString('base64url');
     this.#last = { description, name };
     return name;
   }

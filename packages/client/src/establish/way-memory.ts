@@ -63,8 +63,7 @@ export class WayMemory {
     if (tags.length <= SAMPLE_ENTRIES) return new Set(tags);
     const nowMs = this.#env.clock.wallMs();
     const { drawnMs, tags: before } = this.#stored.sample;
-    // A clock that was set back must not keep a sample for ever.
-    const isFresh = nowMs - drawnMs >= 0 && nowMs - drawnMs < SAMPLE_AGE_MS;
+    const isFresh = Math.abs(nowMs - drawnMs) < SAMPLE_AGE_MS;
     const known = new Set(tags);
     const kept = isFresh ? before.filter((tag) => known.has(tag)).slice(0, SAMPLE_ENTRIES) : [];
     const added = shuffled(
@@ -86,7 +85,8 @@ export class WayMemory {
   async remembered(): Promise<readonly string[]> {
     const name = await this.#namer.name();
     const nowMs = this.#env.clock.wallMs();
-    const isFresh = ({ workedMs }: WorkedWay) => nowMs - workedMs >= 0 && nowMs - workedMs < REMEMBER_MS;
+    // Clocks are set back, too; what lies far ahead must not stay for ever.
+    const isFresh = ({ workedMs }: WorkedWay) => Math.abs(nowMs - workedMs) < REMEMBER_MS;
     const network = this.#stored.networks.find((other) => other.name === name);
     return (network?.ways ?? []).filter(isFresh).map(({ way }) => way);
   }
