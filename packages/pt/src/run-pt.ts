@@ -5,7 +5,7 @@ import { PtEnvironmentError, type PtRequest, readPtRequest } from './environment
 import { methodName, offeredTransports, type SideContext } from './methods.ts';
 import { openServerSide } from './server-side.ts';
 
-const REMEDY = 'This command is for tor and other programs that run pluggable transports: see docs/spec/pt.md.';
+const REMEDY = 'This command is for tor and other programs that run such executables: see docs/spec/pt.md.';
 
 function help(): string {
   return `Usage: rozan pt
