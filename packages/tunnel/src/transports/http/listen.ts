@@ -8,7 +8,7 @@ import { createWebServer } from '../../site/web-server.ts';
 import { createSecureServer } from '../../tls/server.ts';
 import type { TransportListenOptions } from '../../transport.ts';
 import { deriveListenerKeys } from './connection-keys.ts';
-import { CLOSED_HOLD_MS, MAX_CARRIERS } from './limits.ts';
+import { CLOSED_HOLD_MS, MAX_CARRIERS, MAX_PAST_CARRIERS } from './limits.ts';
 import { openInner, openOuter, TOKEN_CHARACTERS } from './request-token.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { HttpSettings } from './settings.ts';
@@ -51,6 +51,8 @@ class FrontDesk {
   readonly #entryKey: Buffer;
   readonly #keyPair: KeyPair;
   readonly #known = new Map<string, Known>();
+  /** Names of connections that are forgotten, the oldest first: who sends one of their openings again is a stranger from its first line on. */
+  readonly #past = new Set<string>();
   #isClosed = false;
 
   constructor(env: Env, site: Site, options: TransportListenOptions<HttpSettings>) {
@@ -78,7 +80,7 @@ class FrontDesk {
       const header = openInner(outer, found.requestKey);
       return header !== null && found.connection.handle(request, response, header);
     }
-    if (this.#known.size >= MAX_CARRIERS) return false;
+    if (this.#known.size >= MAX_CARRIERS || this.#past.has(name)) return false;
     const keys = deriveListenerKeys(this.#keyPair, outer.connectionKey);
     const header = keys === null ? null : openInner(outer, keys.request);
     if (keys === null || header === null || !header.opening) return false;
@@ -90,13 +92,18 @@ class FrontDesk {
       maxHoldMs: () => (this.#isClosed ? CLOSED_HOLD_MS : settings.maxAgeMs),
       remoteAddress: request.socket.remoteAddress,
       onConn,
-      onOver: () => {
-        this.#known.delete(name);
-        if (this.#isClosed && this.#known.size === 0) this.onEmptied();
-      },
+      onOver: () => this.#forget(name),
     });
     this.#known.set(name, { connection, requestKey: keys.request });
     return connection.handle(request, response, header);
+  }
+
+  #forget(name: string): void {
+    this.#known.delete(name);
+    this.#past.add(name);
+    const [oldest] = this.#past;
+    if (this.#past.size > MAX_PAST_CARRIERS && oldest !== undefined) this.#past.delete(oldest);
+    if (this.#isClosed && this.#known.size === 0) this.onEmptied();
   }
 }
 

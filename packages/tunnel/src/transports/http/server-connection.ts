@@ -146,7 +146,8 @@ export class ServerConnection {
     request.on('error', () => {});
     request.once('end', () => {
       request.off('data', onData);
-      if (isSpoilt || (bytes > 0 && !opener.complete) || !this.#hasBegun) this.#giveToSite(exchange);
+      // Whoever judges may do so before the body is over.
+      if (this.#isOver || isSpoilt || (bytes > 0 && !opener.complete) || !this.#hasBegun) this.#giveToSite(exchange);
       else this.#hold(exchange);
       if (exchange.isFirst && !this.#hasBegun) this.#forget();
     });
