@@ -70,6 +70,8 @@ export function ambientInputs(source: Source): string[] {
 function ambientName(node: Node): string | undefined {
   const member = memberName(node);
   if (member !== undefined && clockMembers.includes(member)) return member;
+  // `Date.UTC` and `Date.parse` turn one form of a time into another, and look at no clock.
+  if (member === 'Date.UTC' || member === 'Date.parse') return undefined;
   if (member?.startsWith('Date.') || member?.startsWith('performance.')) return member;
   if (node.type !== 'CallExpression' && node.type !== 'NewExpression') return undefined;
   const callee = nameOf(node.callee);

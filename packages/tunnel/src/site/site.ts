@@ -29,9 +29,9 @@ export function createSite(env: Env, source: SiteSource): Site {
 }
 
 /** Reads what an operator chose; undefined is the built-in site. Throws a `TunnelError` (`bad-params`). */
-export function siteSourceOf(text: string | undefined, randomBytes: (count: number) => Buffer): SiteSource {
+export function siteSourceOf(text: string | undefined, draw: (count: number) => Buffer): SiteSource {
   if (text === undefined || text === 'built-in') {
-    return { kind: 'built-in', seed: randomBytes(SEED_BYTES).toString('base64url') };
+    return { kind: 'built-in', seed: draw(SEED_BYTES).toString('base64url') };
   }
   if (!/^[a-z]+:\/\//i.test(text)) {
     if (text === '') throw new TunnelError('bad-params', `site takes ${SITE_OPTION}`);
