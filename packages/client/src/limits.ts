@@ -64,4 +64,4 @@ export const RECENT_FAILURES = 256;
 /** How often the pool looks after its sessions. */
 export const POOL_TICK_MS = 1000;
 /** The most entries that one client takes. */
-export const MAX_ENTRIES = 1000;
+export const MAX_ENTRIES = 100;
