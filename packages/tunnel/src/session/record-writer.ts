@@ -11,6 +11,7 @@ import {
 import type { Carrier } from './carrier.ts';
 import type { CarrierSet } from './carrier-set.ts';
 import type { DatagramQueue } from './datagram-queue.ts';
+import { type EarlyShaper, UNSHAPED } from './early-shape.ts';
 import { laneForBytes, soonest } from './schedule.ts';
 import type { SentItem } from './sent-item.ts';
 import type { SessionStream } from './session-stream.ts';
@@ -28,6 +29,7 @@ const OF_ITS_CARRIER: ReadonlySet<ControlFrame['type']> = new Set(['ping', 'reti
 export class RecordWriter {
   readonly #random: Random;
   readonly #datagrams: DatagramQueue;
+  readonly #shaper: EarlyShaper | null;
   readonly #builder = new RecordBuilder();
   #control: ControlFrame[] = [];
   /** Streams with something to send, in the order of their turns. */
@@ -43,9 +45,11 @@ export class RecordWriter {
   #originMs: number | null = null;
   #unacknowledgedFrames = 0;
 
-  constructor(random: Random, datagrams: DatagramQueue) {
+  /** `shaper`: says how a carrier's first records are padded; none at the side whose bursts answer. */
+  constructor(random: Random, datagrams: DatagramQueue, shaper: EarlyShaper | null) {
     this.#random = random;
     this.#datagrams = datagrams;
+    this.#shaper = shaper;
   }
 
   /** Bytes that streams hold and no carrier has taken. */
@@ -231,9 +235,16 @@ export class RecordWriter {
     // An acknowledgement that has to arrive asks for no answer by itself.
     const isQuiet = options.items.every((item) => item.stream === null && item.frame.type === 'ack');
     if (options.items.length > 0 && isQuiet) this.#builder.control({ type: 'ping' });
-    if (this.#builder.bytes < SMALL_RECORD_BYTES) {
+    const plainBytes = this.#builder.bytes;
+    const { inside, behind } = this.#shaper?.shape(carrier, plainBytes) ?? UNSHAPED;
+    if (inside !== null && inside > 0) this.#builder.padding(inside);
+    else if (plainBytes === 0 || (inside === null && plainBytes < SMALL_RECORD_BYTES)) {
       this.#builder.padding(1 + Math.floor(this.#random.fraction() * SMALL_RECORD_PADDING_BYTES));
     }
-    carrier.send(this.#builder.take(), { ...options, idle: this.#sendable.size === 0 && this.#datagrams.isEmpty });
+    const idle = this.#sendable.size === 0 && this.#datagrams.isEmpty;
+    carrier.send(this.#builder.take(), { ...options, idle });
+    if (behind === 0) return;
+    this.#builder.padding(behind);
+    carrier.send(this.#builder.take(), { items: [], isPing: false, idle });
   }
 }

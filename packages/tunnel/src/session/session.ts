@@ -11,6 +11,7 @@ import { ACK_DELAY_MS, MAX_SESSION_STREAMS, SESSION_PENDING_BYTES } from '../lim
 import { Carrier, type CarrierLink, type CarrierLossCause } from './carrier.ts';
 import { CarrierSet } from './carrier-set.ts';
 import { Datagrams } from './datagrams.ts';
+import { EarlyShaper } from './early-shape.ts';
 import { RecordWriter } from './record-writer.ts';
 import type { SessionOptions } from './session-options.ts';
 import type { SessionStream } from './session-stream.ts';
@@ -47,7 +48,11 @@ export class Session {
       sendControl: (frame) => this.#control(frame),
       mayHoldMore: () => options.mayHoldMore?.() ?? true,
     });
-    this.#writer = new RecordWriter(env.random, this.datagrams.queue);
+    this.#writer = new RecordWriter(
+      env.random,
+      this.datagrams.queue,
+      options.role === 'client' ? new EarlyShaper(env.random) : null,
+    );
     this.#carriers = new CarrierSet((item) => this.#writer.requeue(item));
     this.#streams = this.#createStreamTable();
     this.#silence = new SilenceWatch(
