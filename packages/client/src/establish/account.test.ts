@@ -55,14 +55,22 @@ it('failures are counted by kind, up to a bound, until they are taken', () => {
   assert.deepEqual(counts.get(), []);
 });
 
-it('dials to one host are bounded', () => {
+it('dials to one host are bounded, and wait for room or for their signal', async () => {
+  const never = new AbortController().signal;
   const limits = new DialLimits(2);
-  const ends = [limits.begin('a'), limits.begin('a')];
+  const ends = [await limits.enter('a', never), await limits.enter('a', never)];
   assert.equal(limits.hasRoom('a'), false);
   assert.equal(limits.hasRoom('b'), true);
+  const waiting = limits.enter('a', never);
+  const over = new AbortController();
+  const impatient = limits.enter('a', over.signal);
+  over.abort(new Error('enough'));
+  await assert.rejects(impatient, /enough/);
   ends[0]?.();
   ends[0]?.();
-  assert.equal(limits.hasRoom('a'), true);
-  limits.begin('a');
+  const end = await waiting;
   assert.equal(limits.hasRoom('a'), false);
+  end();
+  ends[1]?.();
+  assert.equal(limits.hasRoom('a'), true);
 });

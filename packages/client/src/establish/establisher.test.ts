@@ -147,6 +147,15 @@ describe('establishment', () => {
     assert.deepEqual(codes, ['resolve name-forged', 'resolve name-not-found', 'resolve timed-out', 'connect refused']);
   });
 
+  it('makes few connections at once to one host that many entries name', async () => {
+    const nameOf = () => 'front.example';
+    const resolve = async () => '192.0.0.0';
+    await using field = await createRelayField({ kinds: all(30, 'silent'), nameOf, resolve });
+    await field.clock.advance(20_000);
+    assert.equal(field.most.toOne, DIALS_PER_HOST);
+    assert.ok(field.dials.length >= 20);
+  });
+
   it('ends attempts with the client, and leaves nothing', async () => {
     const field = await createRelayField({ kinds: [...all(50, 'silent'), ...all(50, 'blackhole')] });
     await field.clock.advance(5000);

@@ -123,7 +123,7 @@ export class RelayDialer {
 
   async #attempt(candidate: Candidate, options: DialOneOptions): Promise<AttachedCarrier> {
     const { limits, resolve, onFailure } = this.#tools;
-    const end = limits.begin(hostOf(candidate));
+    const end = await limits.enter(hostOf(candidate), options.signal);
     try {
       const attached = await attemptCarrier(this.#env, candidate, {
         ...options,
