@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeBase64url, type KeyPair, keyPairOf } from '@rozan/protocol';
 import type { Env } from '../../env.ts';
-import type { Conn, Listener } from '../../network.ts';
+import { type Conn, ipVersion, type Listener } from '../../network.ts';
 import type { Site } from '../../site/reply.ts';
 import { createSite } from '../../site/site.ts';
 import { createWebServer } from '../../site/web-server.ts';
@@ -90,17 +90,18 @@ class FrontDesk {
       site: this.#site,
       maxMessageBytes: settings.maxBytes,
       maxHoldMs: () => (this.#isClosed ? CLOSED_HOLD_MS : settings.maxAgeMs),
-      remoteAddress: request.socket.remoteAddress,
+      remoteAddress: clientOf(request, settings),
       onConn,
-      onOver: () => this.#forget(name),
+      onOver: (hasBegun) => this.#forget(name, hasBegun),
     });
     this.#known.set(name, { connection, requestKey: keys.request });
     return connection.handle(request, response, header);
   }
 
-  #forget(name: string): void {
+  #forget(name: string, hasBegun: boolean): void {
     this.#known.delete(name);
-    this.#past.add(name);
+    // An opening that has not arrived whole may come again.
+    if (hasBegun) this.#past.add(name);
     const [oldest] = this.#past;
     if (this.#past.size > MAX_PAST_CARRIERS && oldest !== undefined) this.#past.delete(oldest);
     if (this.#isClosed && this.#known.size === 0) this.onEmptied();
@@ -118,4 +119,11 @@ function tokenOf(url: string, { prefix, suffix }: HttpSettings): Buffer | null {
   const text = url.slice(prefix.length, url.length - suffix.length);
   if (text.length !== TOKEN_CHARACTERS || !url.startsWith(prefix) || !url.endsWith(suffix)) return null;
   return Buffer.from(text, 'base64url');
+}
+
+/** The client's address, as the server in front says it where that is to be believed: the last one that it names. */
+function clientOf(request: IncomingMessage, { forwarded }: HttpSettings): string | undefined {
+  const value = forwarded === undefined ? undefined : request.headers[forwarded];
+  const text = (Array.isArray(value) ? value.at(-1) : value)?.split(',').at(-1)?.trim();
+  return text === undefined || ipVersion(text) === 0 ? request.socket.remoteAddress : text;
 }

@@ -29,7 +29,7 @@ export interface HttpParams {
   readonly maxAgeMs: number;
 }
 
-const PREFIX = /^\/(?:[A-Za-z0-9._~-]{1,64}\/){0,8}$/;
+const PREFIX = /^\/(?:(?!\.)[A-Za-z0-9._~-]{1,64}\/){0,8}$/;
 const SUFFIX = /^(?:\.[a-z0-9]{1,8})?$/;
 const HOST = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
@@ -73,7 +73,8 @@ export function readNumber(
 
 /** A name of a host in a certificate or a client hello. */
 export const NAME: RegExp = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
-const PIN = /^[A-Za-z0-9_-]{43}$/;
+/** The SHA-256 of a certificate, in base64url. */
+export const PIN: RegExp = /^[A-Za-z0-9_-]{43}$/;
 
 function readTls(input: unknown): HttpTlsParams {
   const { sni, pin, certificateName } = readFields(input);

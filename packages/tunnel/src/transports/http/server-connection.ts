@@ -30,8 +30,8 @@ export interface ServerConnectionOptions {
   readonly remoteAddress: string | undefined;
   /** Its first bytes have come. */
   readonly onConn: (conn: Conn) => void;
-  /** It may be forgotten. */
-  readonly onOver: () => void;
+  /** It may be forgotten; whether anything has come of it. */
+  readonly onOver: (hasBegun: boolean) => void;
 }
 
 /** A request of which the body is being read, or that waits for its answer. */
@@ -41,8 +41,6 @@ interface Exchange {
   readonly header: RequestHeader;
   /** What has been read, as far as a site may have to read it too. */
   readonly body: Buffer[];
-  /** It has made the connection. */
-  readonly isFirst: boolean;
 }
 
 /** Bodies carry this beside their frames' data at most. */
@@ -58,7 +56,8 @@ export class ServerConnection {
   readonly #held = new Map<Answer, Exchange>();
   #openingBytes = 0;
   #consumedBytes = 0;
-  #hasRequests = false;
+  /** Requests of which the body is being read. */
+  #reading = 0;
   #hasBegun = false;
   /** Whether the owner has taken the connection for one of ours: it has answered, or read on behind the opening. */
   #isTaken = false;
@@ -103,13 +102,11 @@ export class ServerConnection {
     const { maxMessageBytes } = this.#options;
     const isTooLarge = Number(request.headers['content-length'] ?? 0) > maxMessageBytes + BODY_SLACK_BYTES;
     if (this.#isOver || isTooLarge || this.#held.size >= MAX_HELD_REQUESTS || !this.#accept(header)) {
-      if (!this.#hasRequests) this.#forget();
+      this.#forgetEmbryo();
       return false;
     }
     this.#lastMs = this.#env.clock.monotonicMs();
-    const exchange: Exchange = { request, response, header, body: [], isFirst: !this.#hasRequests };
-    this.#hasRequests = true;
-    this.#readBody(exchange);
+    this.#readBody({ request, response, header, body: [] });
     this.#conn.progress();
     this.#schedule();
     return true;
@@ -130,11 +127,18 @@ export class ServerConnection {
     const opener = new FrameOpener({ keys: keys.up, number: header.number });
     let bytes = 0;
     let isSpoilt = false;
+    let isRead = false;
+    const finish = () => {
+      if (!isRead) this.#reading -= 1;
+      isRead = true;
+      this.#forgetEmbryo();
+    };
+    this.#reading += 1;
     const onData = (chunk: Buffer) => {
       bytes += chunk.length;
       if (!this.#isTaken && bytes <= 2 * OPENING_BYTES) exchange.body.push(chunk);
       try {
-        if (!isSpoilt && bytes <= maxMessageBytes + BODY_SLACK_BYTES) {
+        if (!isSpoilt && !this.#isOver && bytes <= maxMessageBytes + BODY_SLACK_BYTES) {
           for (const frame of opener.push(chunk)) this.#deliver(this.#machine.receive(frame));
         }
       } catch (error) {
@@ -149,11 +153,14 @@ export class ServerConnection {
       // Whoever judges may do so before the body is over.
       if (this.#isOver || isSpoilt || (bytes > 0 && !opener.complete) || !this.#hasBegun) this.#giveToSite(exchange);
       else this.#hold(exchange);
-      if (exchange.isFirst && !this.#hasBegun) this.#forget();
+      finish();
     });
-    request.once('close', () => {
-      if (exchange.isFirst && !this.#hasBegun) this.#forget();
-    });
+    request.once('close', finish);
+  }
+
+  /** The bytes that would have made it a connection have not come. */
+  #forgetEmbryo(): void {
+    if (!this.#hasBegun && this.#reading === 0) this.#forget();
   }
 
   #deliver(ready: readonly Buffer[]): void {
@@ -328,6 +335,6 @@ export class ServerConnection {
     this.#held.clear();
     this.#machine.clear();
     if (!this.#conn.destroyed) this.#conn.fail(new TunnelError('timed-out', 'the client has gone silent'));
-    this.#options.onOver();
+    this.#options.onOver(this.#hasBegun);
   }
 }
