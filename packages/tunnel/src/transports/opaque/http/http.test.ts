@@ -105,7 +105,7 @@ test("the head of an answer is that of the decoy site's server, but for the date
   const { duplexPair } = await import('node:stream');
   const [near, far] = duplexPair();
   const server = createWebServer((_request, response) => {
-    response.setHeader('Content-Type', 'application/octet-stream');
+    response.setHeader('Content-Type', 'video/mp2t');
     response.write('x');
   });
   server.serve(far);

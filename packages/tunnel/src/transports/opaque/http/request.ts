@@ -33,7 +33,7 @@ const FIELDS: ReadonlyMap<string, Field> = new Map([
 /** The lines of each program's head below the first, as it sends them. */
 function linesOf({ agent, cookie }: RequestLook): readonly string[] {
   const mark = `Cookie: ${cookie}={mark}`;
-  const body = ['Content-Type: application/octet-stream', 'Transfer-Encoding: chunked'];
+  const body = ['Content-Type: video/mp2t', 'Transfer-Encoding: chunked'];
   switch (agent) {
     case 'curl':
       return ['Host: {host}', 'User-Agent: curl/7.88.1', 'Accept: */*', mark, ...body];

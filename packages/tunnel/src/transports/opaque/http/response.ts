@@ -9,7 +9,7 @@ const HEAD_END = '\r\n\r\n';
 export function makeResponse(clock: Clock): Buffer {
   const lines = [
     'HTTP/1.1 200 OK',
-    'Content-Type: application/octet-stream',
+    'Content-Type: video/mp2t',
     `Date: ${new Date(clock.wallMs()).toUTCString()}`,
     'Connection: keep-alive',
     `Keep-Alive: timeout=${KEEP_ALIVE_MS / 1000}, max=${MAX_REQUESTS_PER_CONNECTION}`,
