@@ -29,8 +29,18 @@ async function freePort(): Promise<number> {
   return listener.address.port;
 }
 
+/** Starts sshd as `opaque` imitates it with the prefix `ssh`. */
+export function startHardenedSshServer(folder: string): Promise<SshServer> {
+  return startSshServer(folder, [
+    'KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org',
+    'Ciphers aes256-ctr,aes192-ctr,aes128-ctr',
+    'MACs hmac-sha2-512,hmac-sha2-256',
+    'HostKeyAlgorithms ssh-ed25519',
+  ]);
+}
+
 /** Starts sshd with keys and a configuration in `folder`. It wants the user to be root. */
-export async function startSshServer(folder: string): Promise<SshServer> {
+export async function startSshServer(folder: string, settings: readonly string[] = []): Promise<SshServer> {
   const hostKey = await makeKey(join(folder, 'host-key'));
   const userKey = await makeKey(join(folder, 'user-key'));
   const { out } = await runTool('ssh-keygen', ['-y', '-f', userKey]);
@@ -48,6 +58,7 @@ export async function startSshServer(folder: string): Promise<SshServer> {
     'UsePAM no',
     'StrictModes no',
     'PidFile none',
+    ...settings,
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
   // Where Debian's sshd confines its unprivileged half; a service would have made it.

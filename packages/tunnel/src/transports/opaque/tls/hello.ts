@@ -4,11 +4,11 @@ import { TunnelError } from '../../../errors.ts';
 import { tagFits, tagOf } from '../mark.ts';
 
 /** The protocols that a hello offers (RFC 7301). */
-export type Alpn = 'none' | 'http1' | 'h2';
+export type Alpn = 'http1' | 'h2';
 
-export const ALPNS: readonly Alpn[] = ['none', 'http1', 'h2'];
+export const ALPNS: readonly Alpn[] = ['http1', 'h2'];
 
-const ALPN_NAMES: Readonly<Record<Alpn, readonly string[]>> = { none: [], http1: ['http/1.1'], h2: ['h2', 'http/1.1'] };
+const ALPN_NAMES: Readonly<Record<Alpn, readonly string[]>> = { http1: ['http/1.1'], h2: ['h2', 'http/1.1'] };
 
 /** What all hellos to one listener have in common. */
 export interface HelloLook {
@@ -58,7 +58,7 @@ function extensionsOf({ host, alpn }: HelloLook, keyShare: Buffer): Buffer[] {
     extension(0x000b, hex('03000102')),
     extension(0x000a, vector(hex(GROUPS))),
     extension(0x0023),
-    ...alpnExtension(alpn),
+    extension(0x0010, vector(...namesOf(alpn))),
     extension(0x0016),
     extension(0x0017),
     extension(0x000d, vector(hex(SIGNATURES))),
@@ -69,9 +69,8 @@ function extensionsOf({ host, alpn }: HelloLook, keyShare: Buffer): Buffer[] {
   return extensions;
 }
 
-function alpnExtension(alpn: Alpn): Buffer[] {
-  const names = ALPN_NAMES[alpn].map((name) => Buffer.from(`${String.fromCharCode(name.length)}${name}`, 'latin1'));
-  return names.length === 0 ? [] : [extension(0x0010, vector(...names))];
+function namesOf(alpn: Alpn): Buffer[] {
+  return ALPN_NAMES[alpn].map((name) => Buffer.from(`${String.fromCharCode(name.length)}${name}`, 'latin1'));
 }
 
 function freshKeyShare(): Buffer {
