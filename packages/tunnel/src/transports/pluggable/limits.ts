@@ -36,6 +36,9 @@ export const MAX_PREAMBLE_BODY_BYTES = 1024;
 export const CLOSING_POLL_MS = 10;
 export const MAX_CLOSING_POLLS = 100;
 
+/** How long an executable that was asked to end after its last connection gets to do so, once we have closed that. */
+export const FLUSH_MS = 2000;
+
 /** A process that is not the one in charge of the executable tries again after this, if nobody is. */
 export const ELECTION_MS = 50;
 /** So long after the lead was given up somebody else has it, if anybody is there. */

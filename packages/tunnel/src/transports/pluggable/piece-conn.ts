@@ -29,6 +29,8 @@ export class PieceConn extends Duplex {
     this.remoteAddress = remoteAddress;
     this.forgetsWrites = raw.forgetsWrites === true;
     this.#raw = raw;
+    // An owner that has no listener of its own yet must not let a reset end the process; it sees `close` all the same.
+    this.on('error', () => {});
     raw.on('data', this.#onData);
     raw.on('error', () => this.#lose());
     raw.on('end', () => this.#lose());

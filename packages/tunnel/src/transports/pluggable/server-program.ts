@@ -8,7 +8,7 @@ import { backoffMs, sleep } from '../../session/backoff.ts';
 import { formatArguments } from './arguments.ts';
 import type { Lead } from './election.ts';
 import { cookieFile } from './ext-or-port.ts';
-import { CLOSING_POLL_MS, MAX_CLOSING_POLLS, RESTART_BACKOFF, SETTLED_MS } from './limits.ts';
+import { CLOSING_POLL_MS, FLUSH_MS, MAX_CLOSING_POLLS, RESTART_BACKOFF, SETTLED_MS } from './limits.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { choiceVariables, type PluggableSettings } from './settings.ts';
 import { writeStateFiles } from './state-files.ts';
@@ -73,7 +73,9 @@ export class ServerProgram implements Lead {
       return;
     }
     running.finish();
-    if (!hasFollowers) connections.onceEmpty(() => void running.stop());
+    // It may still hold the last bytes of the last one; those in Go end by themselves when they are gone.
+    const stop = () => void running.stop();
+    if (!hasFollowers) connections.onceEmpty(() => void this.#env.clock.setTimer(FLUSH_MS, stop));
     await this.#untilDeaf();
   }
 
