@@ -9,6 +9,7 @@ import { REASSEMBLY_TARGETS } from './targets/reassembly.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { RELAY_TARGETS } from './targets/relay.ts';
 import { SEEDED_TARGETS } from './targets/seeded.ts';
+import { UPSTREAM_TARGETS } from './targets/upstream.ts';
 
 /** Everything that reads bytes or text from outside. A new decoder gets a line in one of these lists. */
 export const TARGETS: readonly FuzzTarget[] = [
@@ -21,6 +22,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...ENTRY_TARGETS,
   ...LOCAL_PROXY_TARGETS,
   ...RELAY_TARGETS,
+  ...UPSTREAM_TARGETS,
 ];
 
 /** The target with that name. Throws if there is none. */

@@ -32,7 +32,7 @@ export class HttpConnectTalk implements ProxyTalk {
     // The end may have begun in what had come before.
     const end = this.#head.indexOf(HEAD_END, Math.max(0, before - HEAD_END.length + 1));
     if (end < 0) {
-      if (this.#head.length > MAX_PROXY_HEAD_BYTES) throw tooLong();
+      if (this.#head.length >= MAX_PROXY_HEAD_BYTES + HEAD_END.length) throw tooLong();
       return { send: null, leftover: null };
     }
     if (end > MAX_PROXY_HEAD_BYTES) throw tooLong();
