@@ -11,6 +11,8 @@ export function wrapTls(socket: TLSSocket, under: Conn): Conn {
     else under.resetAndDestroy();
     return socket.destroy();
   };
+  // What is written is encrypted, or copied, before its callback runs.
+  Object.assign(socket, { forgetsWrites: true });
   // In a memory network the address is known to the connection under it only.
   if (socket.remoteAddress === undefined) Object.defineProperty(socket, 'remoteAddress', { value: remoteAddress });
   return socket;

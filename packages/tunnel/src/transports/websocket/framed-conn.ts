@@ -4,7 +4,14 @@ import type { Clock, Random } from '../../env.ts';
 import { TunnelError } from '../../errors.ts';
 import type { BorrowedReader, Conn } from '../../network.ts';
 import { applyMask, FrameDecoder, headerBytes, OPCODE, writeHeader } from './frames.ts';
-import { COPIED_WRITE_BYTES, FAREWELL_MS, MAX_PONG_QUEUE_BYTES, SENT_FRAME_BYTES } from './limits.ts';
+import {
+  COPIED_WRITE_BYTES,
+  FAREWELL_MS,
+  GATHER_BYTES,
+  LEAST_GATHERED_BYTES,
+  MAX_PONG_QUEUE_BYTES,
+  SENT_FRAME_BYTES,
+} from './limits.ts';
 
 /** What a connection of this transport is made of. */
 export interface FramedOptions {
@@ -31,7 +38,7 @@ const ALIGNED_HEADER_BYTES = 16;
  */
 export abstract class FramedConn extends Duplex implements Conn {
   readonly remoteAddress: string | undefined;
-  readonly forgetsWrites: boolean = true;
+  readonly forgetsWrites: boolean;
   protected readonly under: Conn;
   protected isOpen = false;
   readonly #clock: Clock;
@@ -41,10 +48,22 @@ export abstract class FramedConn extends Duplex implements Conn {
   #wantsMore = true;
   /** The peer has ended its direction. */
   #hasEnded = false;
+  /** Pieces of the frame that is coming, for a reader that borrows. */
+  #gatherMemory: Buffer | null = null;
+  #gatheredBytes = 0;
+  /** While what came is not for keeping. */
+  #isBorrowing = false;
   /** What `under` lends is overwritten after the call. */
   #isLent = false;
   readonly #listeners = {
-    data: (bytes: Buffer) => this.#receive(bytes),
+    data: (bytes: Buffer) => {
+      const isBorrowed = this.#reader !== null;
+      this.#isBorrowing = isBorrowed;
+      this.#receive(bytes);
+      this.#isBorrowing = false;
+      // Nobody has a view of it any more. What TLS brings has memory of its own, 65,536 times for a gigabyte.
+      if (isBorrowed && bytes.length === bytes.buffer.byteLength) freeMemory(bytes);
+    },
     end: () => this.#underEnded(),
     error: (error: Error) => this.destroy(error),
     close: () => this.destroy(),
@@ -54,6 +73,8 @@ export abstract class FramedConn extends Duplex implements Conn {
     super({ allowHalfOpen: true });
     this.under = under;
     this.remoteAddress = remoteAddress;
+    // What is masked is copied.
+    this.forgetsWrites = masks !== null || under.forgetsWrites === true;
     this.#clock = clock;
     this.#masks = masks;
     this.#decoder = new FrameDecoder(masks === null, {
@@ -99,6 +120,7 @@ export abstract class FramedConn extends Duplex implements Conn {
   }
 
   #receive(bytes: Buffer): void {
+    if (this.destroyed) return;
     try {
       this.#decoder.push(bytes);
     } catch (error) {
@@ -107,16 +129,46 @@ export abstract class FramedConn extends Duplex implements Conn {
       this.destroy(error);
       return;
     }
+    if (!this.#decoder.isInFrame) this.#flush();
     if (!this.#wantsMore) this.under.pause();
   }
 
   #deliver(piece: Buffer): void {
     if (this.#hasEnded || this.destroyed) return;
-    if (this.#reader !== null) this.#wantsMore = this.#reader(piece);
-    else this.#wantsMore = this.push(this.#isLent ? Buffer.from(piece) : piece);
+    if (this.#reader === null)
+      this.#wantsMore = this.push(this.#isLent || this.#isBorrowing ? Buffer.from(piece) : piece);
+    else if (this.#isLent) this.#wantsMore = this.#reader(piece);
+    else this.#gather(piece);
+  }
+
+  /** TLS gives 16 KB at a time, and readers have much to do for each: large pieces of one frame go on a few at a time. */
+  #gather(piece: Buffer): void {
+    if (piece.length < LEAST_GATHERED_BYTES || this.#gatheredBytes + piece.length > GATHER_BYTES) this.#flush();
+    if (piece.length < LEAST_GATHERED_BYTES || piece.length > GATHER_BYTES) {
+      this.#lend(piece);
+      return;
+    }
+    this.#gatherMemory ??= Buffer.allocUnsafeSlow(GATHER_BYTES);
+    this.#gatheredBytes += piece.copy(this.#gatherMemory, this.#gatheredBytes);
+  }
+
+  #flush(): void {
+    const bytes = this.#gatherMemory?.subarray(0, this.#gatheredBytes);
+    this.#gatheredBytes = 0;
+    if (bytes === undefined) return;
+    if (bytes.length > 0) this.#lend(bytes);
+    // As soon as it is not needed for two frames in a row.
+    else this.#gatherMemory = null;
+  }
+
+  #lend(bytes: Buffer): void {
+    if (this.#reader === null) this.#wantsMore = this.push(Buffer.from(bytes));
+    else this.#wantsMore = this.#reader(bytes);
   }
 
   #underEnded(): void {
+    this.#flush();
+    if (this.destroyed) return;
     if (this.#decoder.isInFrame && !this.#hasEnded) {
       this.destroy(new TunnelError('failed', 'the connection ended inside a frame'));
       return;
@@ -126,6 +178,7 @@ export abstract class FramedConn extends Duplex implements Conn {
 
   #finishReading(): void {
     if (this.#hasEnded) return;
+    this.#flush();
     this.#hasEnded = true;
     this.push(null);
   }
@@ -135,6 +188,7 @@ export abstract class FramedConn extends Duplex implements Conn {
   }
 
   borrowReads(reader: BorrowedReader | null): void {
+    this.#flush();
     this.#reader = reader;
     if (reader !== null) for (let early = this.read(); early instanceof Buffer; early = this.read()) reader(early);
     if (this.isOpen) this.#listen();

@@ -20,6 +20,13 @@ export const MAX_FRAME_BYTES: number = 2 ** 32;
 /** A write of more is split into several frames. */
 export const SENT_FRAME_BYTES: number = 1024 * KIB;
 
+/**
+ * Pieces of this size, of one frame, are put together up to so much before a reader gets them. Little enough that on a line of 100 kbit/s
+ * a sign of life comes within five seconds.
+ */
+export const LEAST_GATHERED_BYTES: number = 8 * KIB;
+export const GATHER_BYTES: number = 64 * KIB;
+
 /** Small writes are gathered with their header; larger ones are not copied. */
 export const COPIED_WRITE_BYTES: number = 2 * KIB;
 
