@@ -99,18 +99,29 @@ export class ManagedLines {
   #bytes = 0;
   #isDrained = false;
 
-  /** Takes output and gives the lines that it completes. Throws a `TunnelError` (`violation`) when it is too much. */
-  receive(chunk: Buffer): string[] {
-    if (this.#isDrained) return [];
-    this.#bytes += chunk.length;
+  /**
+   * Takes output and gives the lines that it completes, one by one: what follows the line after which nothing is of interest is not looked
+   * at. Throws a `TunnelError` (`violation`) when it is too much.
+   */
+  *receive(chunk: Buffer): Generator<string, void, undefined> {
+    if (this.#isDrained) return;
     const lines = (this.#pending + chunk.toString('latin1')).split('\n');
-    this.#pending = lines.pop() ?? '';
-    const tooLong = [this.#pending, ...lines].some(({ length }) => length > MAX_LINE_BYTES);
-    if (tooLong || this.#bytes > MAX_START_BYTES) {
-      this.drain();
-      throw violation();
+    this.#pending = '';
+    const rest = lines.pop() ?? '';
+    for (const line of lines) {
+      this.#count(line, line.length + 1);
+      yield line.endsWith('\r') ? line.slice(0, -1) : line;
+      if (this.#isDrained) return;
     }
-    return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
+    this.#count(rest, 0);
+    this.#pending = rest;
+  }
+
+  #count(text: string, bytes: number): void {
+    this.#bytes += bytes;
+    if (text.length <= MAX_LINE_BYTES && this.#bytes <= MAX_START_BYTES) return;
+    this.drain();
+    throw violation();
   }
 
   /** From now on nothing is of interest. */
