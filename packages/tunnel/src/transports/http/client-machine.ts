@@ -261,9 +261,9 @@ export class ClientMachine {
   }
 
   #succeed(request: OpenRequest, nowMs: number): void {
-    if (request.range !== null) this.#upSize.passed(request.bytes, nowMs - request.sentMs);
+    if (request.range !== null) this.#upSize.passed(request.bytes, nowMs - request.sentMs, this.#roundTripMs ?? 0);
     if (!request.isPoll) return;
-    this.#downSize.passed(request.gotBytes, nowMs - (request.firstMs ?? nowMs));
+    this.#downSize.passed(request.gotBytes, nowMs - (request.firstMs ?? nowMs), this.#roundTripMs ?? 0);
     if (request.gotBytes > 0) {
       if (request.gotBytes >= MAX_FRAME_HINT) this.#wantedPolls = Math.min(MAX_POLLS, this.#wantedPolls + 1);
       return;

@@ -8,9 +8,9 @@ export const MESSAGE_BYTES = { default: 512 * KIB, least: 8 * KIB, most: 8 * MIB
 export const MESSAGE_AGE_MS = { default: 18_000, least: 1000, most: 60_000 } as const;
 
 /** Connections that one client has open to one listener for one carrier, and how many of them may wait for answers or carry uploads. */
-export const MAX_LANES = 6;
+export const MAX_LANES = 8;
 export const MAX_POLLS = 3;
-export const MAX_UPLOADS = 3;
+export const MAX_UPLOADS = 5;
 
 /** A listener holds so many requests of one carrier open; further ones are the site's. */
 export const MAX_HELD_REQUESTS = 16;
@@ -30,9 +30,13 @@ export const PADDING_BYTES = 384;
 /** Pieces below this are copied out of the memory in which they came, if that is larger. */
 export const COPIED_BYTES: number = 2 * KIB;
 
-/** A message's size begins here, doubles while it passes in `QUICK_MS`, and is halved when it takes longer than half of its age. */
+/**
+ * A message's size begins here, doubles while it passes in less than `QUICK_MS` and so many round trips, and is halved when it takes longer than
+ * half of its age.
+ */
 export const FIRST_MESSAGE_BYTES: number = 128 * KIB;
-export const QUICK_MS = 2000;
+export const QUICK_MS = 200;
+export const QUICK_ROUND_TRIPS = 2;
 
 /** An opening may carry so much: a first flight and what comes with it. */
 export const OPENING_BYTES: number = 16 * KIB;

@@ -244,9 +244,8 @@ export class ServerConnection {
 
   #finish(answer: Answer): void {
     this.#held.delete(answer);
-    // Bytes go where somebody waits for them; acknowledgements are not held up by them.
-    const isWaiting = answer.header.holdMs > 0 || this.#held.size === 0;
-    answer.finish({ reset: this.#isReset, withBytes: isWaiting && !this.#isReset });
+    // Bytes go where somebody waits for them, and hold up no acknowledgements.
+    answer.finish({ reset: this.#isReset, withBytes: answer.header.holdMs > 0 && !this.#isReset });
   }
 
   /** What is written in one turn of the event loop goes together. */

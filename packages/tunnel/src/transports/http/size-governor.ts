@@ -1,4 +1,4 @@
-import { FIRST_MESSAGE_BYTES, MESSAGE_BYTES, QUICK_MS } from './limits.ts';
+import { FIRST_MESSAGE_BYTES, MESSAGE_BYTES, QUICK_MS, QUICK_ROUND_TRIPS } from './limits.ts';
 
 /** How large messages of one direction may be: no more than is allowed, and no more than the path carries in the time allowed. */
 export class SizeGovernor {
@@ -17,10 +17,11 @@ export class SizeGovernor {
     return this.#bytes;
   }
 
-  /** A message of so many bytes has passed in this time. */
-  passed(bytes: number, durationMs: number): void {
+  /** A message of so many bytes has passed in this time. What waits on a slow line holds up what the other direction needs to go on. */
+  passed(bytes: number, durationMs: number, roundTripMs: number): void {
     if (bytes < this.#bytes / 2) return;
-    if (durationMs < QUICK_MS) this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2);
+    if (durationMs < QUICK_MS + QUICK_ROUND_TRIPS * roundTripMs)
+      this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2);
     else if (durationMs > this.#slowMs) this.#shrink();
   }
 
