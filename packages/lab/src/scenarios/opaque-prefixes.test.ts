@@ -120,6 +120,43 @@ describe('a TLS handshake inside a carrier', needs('openssl', 'curl'), () => {
   }
 });
 
+test("the hello of the prefix tls is that of Debian's curl, but for what is fresh in each", needs('curl'), async () => {
+  const env = createEnv({ log: () => {} });
+  const heard: Promise<Buffer>[] = [];
+  const listen = async () => {
+    const first = Promise.withResolvers<Buffer>();
+    heard.push(first.promise);
+    const listener = await env.network.listen(LOOPBACK, (conn) => {
+      conn.once('data', (bytes: Buffer) => {
+        first.resolve(bytes);
+        conn.destroy();
+      });
+      conn.resume();
+    });
+    return listener;
+  };
+  const [theirs, mine] = [await listen(), await listen()];
+  const settings = { ...Object(await opaque().createSettings(env.random, OPTIONS.tls)), alpn: 'h2', delayMs: 0 };
+  const params = opaque().parseParams(settings);
+  const at = `::127.0.0.1:${theirs.address.port}`;
+  await Promise.all([
+    runTool('curl', ['-sk', '--max-time', '20', '--connect-to', at, 'https://www.example.com/']),
+    opaque()
+      .dial(env, { address: mine.address, params })
+      .catch(() => {}),
+  ]);
+  const [curls = Buffer.alloc(0), ours = Buffer.alloc(0)] = await Promise.all(heard);
+  // Random, session id, and the key share, which stands behind these bytes.
+  const share = Buffer.from('003300260024001d0020', 'hex');
+  for (const hello of [curls, ours]) {
+    hello.fill(0, 11, 43).fill(0, 44, 76);
+    const start = hello.indexOf(share) + share.length;
+    hello.fill(0, start, start + 32);
+  }
+  assert.equal(ours.toString('hex'), curls.toString('hex'));
+  await Promise.all([theirs.close(), mine.close()]);
+});
+
 describe('strangers at a port with the prefix ssh get what sshd gives', needs('sshd', 'ssh-keygen'), () => {
   const stack = new AsyncDisposableStack();
   const env = createEnv({ log: () => {} });

@@ -1,4 +1,4 @@
-// The first message of TLS 1.3 (RFC 8446 §4.1.2) as OpenSSL 3 writes it for its clients, such as curl.
+// The first message of TLS 1.3 (RFC 8446 §4.1.2) as OpenSSL 3 writes it for curl in Debian 12.
 import { generateKeyPairSync } from 'node:crypto';
 import { TunnelError } from '../../../errors.ts';
 import { tagFits, tagOf } from '../mark.ts';
@@ -57,12 +57,12 @@ function extensionsOf({ host, alpn }: HelloLook, keyShare: Buffer): Buffer[] {
   extensions.push(
     extension(0x000b, hex('03000102')),
     extension(0x000a, vector(hex(GROUPS))),
-    extension(0x0023),
     extension(0x0010, vector(...namesOf(alpn))),
     extension(0x0016),
     extension(0x0017),
+    extension(0x0031),
     extension(0x000d, vector(hex(SIGNATURES))),
-    extension(0x002b, hex('0403040303')),
+    extension(0x002b, hex('080304030303020301')),
     extension(0x002d, hex('0101')),
     extension(0x0033, vector(hex('001d'), vector(keyShare))),
   );
