@@ -7,12 +7,17 @@ import type { Session } from './session.ts';
 const CANARY_REACH = 2;
 /** Of a budget, each direction gets this share at least. */
 const LEAST_SHARE = 0.15;
+/** And so many bytes, where there are as many: last words, and something before them. */
+const LEAST_BYTES = 2500;
 
 /** What was drawn for a carrier, and how much of that each side may send. */
 interface Terms extends CarrierLimits {
   readonly own: number;
   readonly peer: number;
 }
+
+/** Without a budget; what the relay is told has to be a number. */
+const UNBOUNDED = { own: Number.POSITIVE_INFINITY, peer: Number.MAX_SAFE_INTEGER };
 
 /** How a carrier keeper is set up. */
 export interface CarrierKeeperOptions {
@@ -35,6 +40,8 @@ export class CarrierKeeper {
   readonly #leaving = new Set<Carrier>();
   /** Carriers that were replaced and stay, with nothing to carry, to see whether they are cut. */
   readonly #canaries = new Set<Carrier>();
+  /** Those of them that have been asked at the end for a sign of life. */
+  readonly #asked = new Set<Carrier>();
   #width = 1;
   /** Bytes that got through on carriers that are no more, each way. */
   #ended = { up: 0, down: 0 };
@@ -72,18 +79,44 @@ export class CarrierKeeper {
 
   /** Takes a new carrier in, and lets those go that it replaces. */
   add(carrier: Carrier): void {
-    this.#setTerms(carrier);
+    this.#setTerms(carrier, this.#plan.draw(this.#env.clock.monotonicMs()));
     this.#replaceSurplus();
   }
 
-  #setTerms(carrier: Carrier): void {
-    const limits = this.#plan.draw(this.#env.clock.monotonicMs());
-    const { up, down } = this.#ended;
-    const share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, up / Math.max(1, up + down)));
-    const own = Math.floor(limits.budgetBytes * share);
-    const terms = { ...limits, own, peer: limits.budgetBytes - own };
+  #setTerms(carrier: Carrier, limits: CarrierLimits): void {
+    const isBounded = Number.isFinite(limits.budgetBytes);
+    const wasBounded = Number.isFinite(this.#terms.get(carrier)?.budgetBytes ?? Number.POSITIVE_INFINITY);
+    const terms = { ...limits, ...(isBounded ? this.#split(carrier, limits.budgetBytes) : UNBOUNDED) };
     this.#terms.set(carrier, terms);
-    if (Number.isFinite(limits.budgetBytes)) this.#options.session.setBudget(carrier, terms);
+    if (isBounded || wasBounded) this.#options.session.setBudget(carrier, terms);
+  }
+
+  /** Shares out what a carrier may still carry, as it was used on those before. */
+  #split({ bytesSent, bytesReceived }: Carrier, budgetBytes: number): Pick<Terms, 'own' | 'peer'> {
+    const { up, down } = this.#ended;
+    const leftBytes = Math.max(0, Math.floor(budgetBytes) - bytesSent - bytesReceived);
+    const least = Math.max(LEAST_SHARE * leftBytes, Math.min(LEAST_BYTES, leftBytes / 2));
+    const own = Math.floor(Math.min(leftBytes - least, Math.max(least, (leftBytes * up) / Math.max(1, up + down))));
+    return { own: bytesSent + own, peer: bytesReceived + leftBytes - own };
+  }
+
+  /** Changes the terms of a carrier that is there to those of the plan, without its ever carrying more than it may. */
+  #revise(carrier: Carrier): void {
+    const limits = this.#plan.draw(this.#env.clock.monotonicMs());
+    const before = this.#terms.get(carrier);
+    if (before === undefined) return;
+    if (!Number.isFinite(limits.budgetBytes)) {
+      this.#setTerms(carrier, limits);
+      return;
+    }
+    const { ageMs } = limits;
+    const bytes = Math.min(before.bytes, limits.bytes);
+    // What the relay was granted once it may have sent by now: that is not taken back.
+    if (Number.isFinite(before.budgetBytes)) this.#terms.set(carrier, { ...before, ageMs, bytes });
+    // One that has carried more already is replaced, and serves until then.
+    else if (carrier.bytesSent + carrier.bytesReceived > limits.bytes)
+      this.#terms.set(carrier, { ...before, ageMs, bytes });
+    else this.#setTerms(carrier, limits);
   }
 
   /** Lets go of those carriers that new ones have replaced: suspect ones first, then those that are due, then the oldest. */
@@ -139,10 +172,21 @@ export class CarrierKeeper {
   }
 
   #checkCanary(carrier: Carrier): void {
+    const { session } = this.#options;
     const { ageMs } = this.#plan.state;
-    const isOver = ageMs === null || this.#env.clock.monotonicMs() - carrier.attachedMs >= CANARY_REACH * ageMs;
-    if (!isOver || carrier.retired) return;
-    this.#options.session.retire(carrier);
+    if (carrier.retired || carrier.lost) return;
+    if (carrier.suspect) {
+      session.giveUp(carrier);
+      return;
+    }
+    if (ageMs !== null) {
+      if (this.#env.clock.monotonicMs() - carrier.attachedMs < CANARY_REACH * ageMs) return;
+      // Nothing is heard of one that was frozen either: that it lives is known when it has answered.
+      if (!this.#asked.has(carrier)) session.ping(carrier);
+      this.#asked.add(carrier);
+      if (carrier.ledger.outstanding) return;
+    }
+    session.retire(carrier);
     this.#tell(ageMs !== null && this.#plan.noteCanary(true));
   }
 
@@ -165,6 +209,7 @@ export class CarrierKeeper {
     this.#due.delete(carrier);
     this.#leaving.delete(carrier);
     this.#canaries.delete(carrier);
+    this.#asked.delete(carrier);
   }
 
   /** Notes how much has got through by now; to be called about twice a second. */
@@ -181,7 +226,7 @@ export class CarrierKeeper {
   /** A plan that has changed holds for the carriers that are there, too. */
   #tell(hasChanged: boolean): void {
     if (!hasChanged) return;
-    for (const carrier of this.lasting) this.#setTerms(carrier);
+    for (const carrier of this.lasting) this.#revise(carrier);
     this.keepWidth();
     this.#options.onPlanChanged?.(this.#plan);
   }

@@ -4,6 +4,16 @@ import type { Carrier } from './carrier.ts';
 import { soonest } from './schedule.ts';
 import type { SentItem } from './sent-item.ts';
 
+/** A carrier on which nothing has come for so much longer than on others is not trusted with what everything waits for. */
+const LATELY_MS = 50;
+
+/** Those carriers on which something has come lately; acknowledgements that are put on a silent one would hold up all others. */
+export function lately(carriers: readonly Carrier[]): readonly Carrier[] {
+  if (carriers.length < 2) return carriers;
+  const latestMs = Math.max(...carriers.map(({ lastReceivedMs }) => lastReceivedMs));
+  return carriers.filter(({ lastReceivedMs }) => latestMs - lastReceivedMs <= LATELY_MS);
+}
+
 /** The carriers of one session: those alive, those lost whose last acknowledgement is awaited (what they were given), and what the peer may still ask of them. */
 export class CarrierSet {
   readonly #alive = new Map<number, Carrier>();
@@ -101,7 +111,7 @@ export class CarrierSet {
 
   /** The carrier that a frame without bytes gets through on soonest; null when there is none. */
   pick(): Carrier | null {
-    return soonest(this.inUse, 0);
+    return soonest(lately(this.inUse), 0);
   }
 
   /** Notes an acknowledgement; returns what it covers. Of a lost carrier it is the last word: the rest is sent again. */

@@ -198,10 +198,15 @@ export class Carrier {
   /** The plaintext bytes that a record should have now: small on a slow carrier, so that none takes long. */
   get recordBytes(): number {
     // The relay answers to the first one and not before, so it has to be there soon.
-    if (this.#sentRecords === 0) return MIN_RECORD_BYTES;
+    if (this.#sentRecords === 0) return Math.min(MIN_RECORD_BYTES, this.mostRecordBytes);
     const { rate } = this.ledger;
     const bytes = rate === 0 ? FIRST_RECORD_BYTES : Math.max(MIN_RECORD_BYTES, Math.floor(rate * RECORD_TIME_MS));
-    return Math.min(MAX_RECORD_BYTES, bytes, this.#budgetLeft - RECORD_HEAD_BYTES);
+    return Math.min(MAX_RECORD_BYTES, bytes, this.mostRecordBytes);
+  }
+
+  /** The plaintext bytes that a record may have at most; infinite without a budget. */
+  get mostRecordBytes(): number {
+    return this.#budgetLeft - RECORD_HEAD_BYTES;
   }
 
   #receive(chunk: Buffer): void {

@@ -24,6 +24,9 @@ import { Session } from './session.ts';
 /** The longest time between two looks at the carriers. */
 const LONGEST_WATCH_MS = 1.5 * WATCH_MS;
 
+/** Something came on another carrier within this time: it lives. */
+const OUTLIVED_MS = 2500;
+
 /** Makes a carrier: dials, shakes hands. `nextAttach` is called once for each handshake tried. */
 export type DialCarrier = (nextAttach: () => ClientAttach, signal: AbortSignal) => Promise<AttachedCarrier>;
 
@@ -254,11 +257,24 @@ export class ClientSession {
       if (!carrier.suspect) {
         carrier.suspect = true;
         this.#options.events.onSuspect?.(carrier);
+        // If it is the acknowledgements that were lost, this brings them again.
+        this.#session.ping(carrier);
+        this.#session.wake();
       }
+      // Another is there already, and lives: the relay, too, has to know that this one does not.
+      if (this.#isOutlived(carrier)) this.#session.giveUp(carrier);
       this.#fill();
       return;
     }
     this.#pingWhenSilent(carrier, nowMs);
+  }
+
+  #isOutlived(suspect: Carrier): boolean {
+    const sinceMs = this.#env.clock.monotonicMs() - OUTLIVED_MS;
+    return this.#session.carriers.some(
+      ({ usable, suspect: isSuspect, lastReceivedMs }) =>
+        usable && !isSuspect && lastReceivedMs > Math.max(sinceMs, suspect.lastReceivedMs),
+    );
   }
 
   /** Asks a silent carrier for a sign of life: soon while streams are open, ever more rarely while nothing else happens. */

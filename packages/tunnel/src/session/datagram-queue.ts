@@ -79,16 +79,19 @@ export class DatagramQueue {
 
   /**
    * Moves datagrams into a record that is to have about `roomBytes`. `shared`: streams want to send too, so that in the long run
-   * half of the room is theirs. A datagram larger than the room goes into a record of its own.
+   * half of the room is theirs. A datagram larger than the room goes into a record of its own, of at most `mostBytes`.
    */
-  fill(builder: RecordBuilder, options: { readonly roomBytes: number; readonly shared: boolean }): boolean {
-    const { roomBytes, shared } = options;
+  fill(
+    builder: RecordBuilder,
+    options: { readonly roomBytes: number; readonly mostBytes: number; readonly shared: boolean },
+  ): boolean {
+    const { roomBytes, mostBytes, shared } = options;
     if (this.isEmpty || !shared) this.#creditBytes = 0;
     else this.#creditBytes = Math.min(this.#creditBytes + roomBytes / 2, Math.max(MOST_CREDIT_BYTES, roomBytes));
     let isFilled = false;
     for (let next = this.#next(); next !== null; next = this.#next()) {
       const size = sizeOf(next);
-      if (builder.bytes > 0 && builder.bytes + size > roomBytes) break;
+      if (builder.bytes + size > (builder.bytes > 0 ? roomBytes : mostBytes)) break;
       if (shared && size > this.#creditBytes) break;
       if (shared) this.#creditBytes -= size;
       this.#take(next.flowId);

@@ -9,7 +9,7 @@ import {
   SMALL_RECORD_PADDING_BYTES,
 } from '../limits.ts';
 import type { Carrier } from './carrier.ts';
-import type { CarrierSet } from './carrier-set.ts';
+import { type CarrierSet, lately } from './carrier-set.ts';
 import type { DatagramQueue } from './datagram-queue.ts';
 import { type EarlyShaper, UNSHAPED } from './early-shape.ts';
 import { laneForBytes, soonest } from './schedule.ts';
@@ -152,7 +152,7 @@ export class RecordWriter {
     const items: SentItem[] = [];
     const roomBytes = carrier.recordBytes;
     this.#addControls(roomBytes, items);
-    if (carrier.hasRoom(elsewhereBytes)) this.#addBytes(roomBytes, items);
+    if (carrier.hasRoom(elsewhereBytes)) this.#addBytes({ roomBytes, mostBytes: carrier.mostRecordBytes }, items);
     if (items.length === 0 && !isAckDue) return false;
     this.#addAcks(owing);
     this.#send(carrier, { items, isPing: false });
@@ -162,7 +162,7 @@ export class RecordWriter {
   /** `isUrgent`: there is something that must not wait for room. */
   #laneFor(inUse: readonly Carrier[], work: { isUrgent: boolean; elsewhereBytes: number }): Carrier | null {
     const writable = inUse.filter((carrier) => carrier.writable);
-    if (work.isUrgent || inUse.length === 1) return soonest(writable, 0);
+    if (work.isUrgent || inUse.length === 1) return soonest(lately(writable), 0);
     const waitingBytes = this.#holding.size > 0 ? Number.POSITIVE_INFINITY : this.#pendingBytes + this.#datagrams.bytes;
     return laneForBytes(writable, { ...work, waitingBytes });
   }
@@ -196,13 +196,13 @@ export class RecordWriter {
   }
 
   /** Adds bytes of streams and datagrams, which share the room. */
-  #addBytes(roomBytes: number, items: SentItem[]): void {
+  #addBytes(room: { readonly roomBytes: number; readonly mostBytes: number }, items: SentItem[]): void {
     const shared = this.#sendable.size > 0;
-    if (this.#datagrams.fill(this.#builder, { roomBytes, shared })) items.push(DATAGRAMS);
-    this.#addData(roomBytes, items);
+    if (this.#datagrams.fill(this.#builder, { ...room, shared })) items.push(DATAGRAMS);
+    this.#addData(room.roomBytes, items);
     // Streams that are held up by their windows hold up nobody else.
     if (items.length > 0 || !shared) return;
-    if (this.#datagrams.fill(this.#builder, { roomBytes, shared: false })) items.push(DATAGRAMS);
+    if (this.#datagrams.fill(this.#builder, { ...room, shared: false })) items.push(DATAGRAMS);
   }
 
   #addData(roomBytes: number, items: SentItem[]): void {

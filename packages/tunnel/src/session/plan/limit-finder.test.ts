@@ -84,6 +84,25 @@ describe('LimitFinder', () => {
     });
   });
 
+  it('takes carriers that die idle, at any age, for no sign of a limit of bytes', () => {
+    // A ping and its answer each 45 s.
+    const idle = [620, 700, 790, 600].map((ageS) => ({ ageMs: 1000 * ageS, bytes: (800 * ageS) / 45 }));
+    assert.equal(after(idle).bytes, null);
+  });
+
+  it('believes in no limit that a carrier has gone far beyond since', () => {
+    const ages = [3000, 9000, 50_000, 700];
+    assert.equal(
+      after(ages.map((ageMs, index) => ({ ageMs, bytes: [10_000, 9e6, 11_000, 12_000][index] ?? 0 }))).bytes,
+      null,
+    );
+    // What was carried before may have been before he began.
+    assert.notEqual(
+      after(ages.map((ageMs, index) => ({ ageMs, bytes: [9e6, 10_000, 11_000, 12_000][index] ?? 0 }))).bytes,
+      null,
+    );
+  });
+
   it('finds a lower limit later, never raises one by itself, and forgets one when it is told', () => {
     const finder = new LimitFinder();
     let nowMs = 0;

@@ -26,8 +26,10 @@ const ALIKE = { ageMs: 0.15, bytes: 0.35 };
 const KNOWN = 0.4;
 /** What is found lies below what was seen by this share, so that the next carrier goes before. */
 const MARGIN = { ageMs: 0.05, bytes: 0.1 };
-/** Ends before this age, or these bytes, say that the path is broken and not that it is limited. */
-const LEAST = { ageMs: 1000, bytes: 4000 };
+/** Ends before this age, or these bytes, say that the path is broken and not that it is limited; with less no carrier could be of use. */
+const LEAST = { ageMs: 1000, bytes: 6000 };
+/** Fewer bytes a millisecond are pings and little else: what dies idle does not die of its bytes, of which there are as many as it is old. */
+const LEAST_RATE = 0.1;
 
 type Measure = 'ageMs' | 'bytes';
 
@@ -71,7 +73,10 @@ export class LimitFinder {
 
   /** The measure in which three of the last four ends are most alike, and the limit that they speak for. */
   #judge(): { measure: Measure; limit: number } | null {
-    const judgements = triples(this.#ends.slice(-4)).flatMap((ends) => [judgeAge(ends), judgeBytes(ends)]);
+    const judgements = triples(this.#ends.slice(-4)).flatMap(({ ends, later }) => [
+      judgeAge(ends, later),
+      judgeBytes(ends, later),
+    ]);
     let best: Judgement | null = null;
     for (const judgement of judgements) {
       const isSound = judgement.unlikeness <= 1 && judgement.limit >= LEAST[judgement.measure];
@@ -89,22 +94,35 @@ interface Judgement {
 }
 
 /** An age lies between the highest at which one was alive and the least at which one was dead. */
-function judgeAge(ends: readonly FoulEnd[]): Judgement {
+function judgeAge(ends: readonly FoulEnd[], later: FoulEnd | null): Judgement {
   const alive = Math.max(...ends.map(({ ageMs }) => ageMs));
   const dead = Math.min(...ends.map(({ deadAgeMs }) => deadAgeMs));
+  const isRefuted = later !== null && later.ageMs > (1 + ALIKE.ageMs) * Math.max(alive, dead);
   const unlikeness = alive > dead ? (alive / dead - 1) / ALIKE.ageMs : (1 - alive / dead) / KNOWN;
+  if (isRefuted) return { measure: 'ageMs', limit: 0, unlikeness: Number.POSITIVE_INFINITY };
   return { measure: 'ageMs', limit: (1 - MARGIN.ageMs) * Math.min(alive, dead), unlikeness };
 }
 
-function judgeBytes(ends: readonly FoulEnd[]): Judgement {
+function judgeBytes(ends: readonly FoulEnd[], later: FoulEnd | null): Judgement {
   const counts = ends.map(({ bytes }) => bytes);
   const least = Math.min(...counts);
-  const unlikeness = (Math.max(...counts) / Math.max(1, least) - 1) / ALIKE.bytes;
+  const most = Math.max(...counts);
+  const isIdle = ends.some(({ ageMs, bytes }) => bytes < LEAST_RATE * ageMs);
+  const isRefuted = later !== null && later.bytes > (1 + ALIKE.bytes) * most;
+  const unlikeness = (most / Math.max(1, least) - 1) / ALIKE.bytes;
+  if (isIdle || isRefuted) return { measure: 'bytes', limit: 0, unlikeness: Number.POSITIVE_INFINITY };
   return { measure: 'bytes', limit: (1 - MARGIN.bytes) * least, unlikeness };
 }
 
-/** All ways to leave one of four out; three as they are, fewer not at all. */
-function triples<T>(values: readonly T[]): T[][] {
-  if (values.length === 3) return [[...values]];
-  return values.length < 4 ? [] : values.map((_, left) => values.filter((_value, index) => index !== left));
+/**
+ * All ways to leave one of four out; three as they are, fewer not at all. `later`: the one that is left out, unless it is the oldest. Of an
+ * older one nobody may have cut yet, but a later one that has gone far beyond the others was not cut where they were.
+ */
+function triples<T>(values: readonly T[]): { readonly ends: readonly T[]; readonly later: T | null }[] {
+  if (values.length === 3) return [{ ends: values, later: null }];
+  if (values.length < 4) return [];
+  return values.map((value, left) => ({
+    ends: values.filter((_value, index) => index !== left),
+    later: left === 0 ? null : value,
+  }));
 }
