@@ -90,9 +90,8 @@ test('masks are the same wherever the bytes lie and however they are cut', () =>
     fc.property(
       fc.uint8Array({ maxLength: 70 }),
       fc.uint8Array({ minLength: 4, maxLength: 4 }),
-      fc.nat(7),
-      fc.nat(70),
-      (bytes, mask, offset, cut) => {
+      fc.record({ offset: fc.nat(7), cut: fc.nat(70) }),
+      (bytes, mask, { offset, cut }) => {
         const expected = Buffer.from(bytes.map((byte, at) => byte ^ (mask[at & 3] ?? 0)));
         const memory = Buffer.alloc(bytes.length + offset);
         memory.set(bytes, offset);

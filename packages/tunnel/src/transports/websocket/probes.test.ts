@@ -30,8 +30,16 @@ const NETWORKS = [
   ['memory', inMemory],
 ] as const;
 
+/** The listener's options, and who takes its connections. */
+interface SetUp {
+  readonly tls: string;
+  readonly forwarded?: string;
+  readonly onConn: (conn: Conn) => void;
+}
+
 /** A listener, and beside it the same site with the transport off. */
-async function open(t: TestContext, env: Env, options: Readonly<Record<string, string>>, onConn: (conn: Conn) => void) {
+async function open(t: TestContext, env: Env, setUp: SetUp) {
+  const { onConn, ...options } = setUp;
   const settings = await createWebSocketSettings(new SeededRandom(1), options);
   const listener = await listenWebSocket(env, { address: LOOPBACK, settings, onConn });
   const off = createWebServer(createSite(env, settings.site));
@@ -144,7 +152,7 @@ for (const [name, makeEnv] of NETWORKS) {
     test(`strangers get what the site gives: ${tls === 'none' ? 'plain' : 'TLS'}, ${name}`, async (t) => {
       const env = makeEnv();
       const reached: Conn[] = [];
-      const { settings, listener, plainSite } = await open(t, env, { tls }, (conn) => reached.push(conn));
+      const { settings, listener, plainSite } = await open(t, env, { tls, onConn: (conn) => reached.push(conn) });
       for (const [title, sent] of Object.entries(probesOf(settings))) {
         const seen = await probe(env, listener.address, { settings, ...sent });
         const wanted = await probe(env, plainSite.address, { settings, ...sent });
@@ -156,12 +164,15 @@ for (const [name, makeEnv] of NETWORKS) {
     test(`what is declined gets what the site gives: ${tls === 'none' ? 'plain' : 'TLS'}, ${name}`, async (t) => {
       const env = makeEnv();
       const flights: string[] = [];
-      const { settings, listener, plainSite } = await open(t, env, { tls }, (conn) => {
-        conn.once('data', (bytes: Buffer) => {
-          flights.push(String(bytes));
-          conn.pause();
-          setImmediate(() => conn.decline?.());
-        });
+      const { settings, listener, plainSite } = await open(t, env, {
+        tls,
+        onConn: (conn) => {
+          conn.once('data', (bytes: Buffer) => {
+            flights.push(String(bytes));
+            conn.pause();
+            setImmediate(() => conn.decline?.());
+          });
+        },
       });
       for (const behind of ['', 'GET /about HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', '\x82\x85abcdefghi']) {
         const keepsOpen: [string, string][] = behind === '' ? [] : [[', close', '']];
@@ -180,7 +191,7 @@ for (const [name, makeEnv] of NETWORKS) {
 
 test('who never gets a decision gets the site', async (t) => {
   const env = inMemory();
-  const { settings, listener } = await open(t, env, { tls: 'none' }, (conn) => conn.resume());
+  const { settings, listener } = await open(t, env, { tls: 'none', onConn: (conn) => conn.resume() });
   const answer = probe(env, listener.address, { settings, bytes: [requestOf(settings)] });
   assert.ok(env.clock instanceof ManualClock);
   await env.clock.advance(11_000);
@@ -190,7 +201,7 @@ test('who never gets a decision gets the site', async (t) => {
 test('consent comes with the first bytes of the relay, behind them what came early', async (t) => {
   const env = inMemory();
   const accepted = Promise.withResolvers<Conn>();
-  const { settings, listener } = await open(t, env, { tls: 'none' }, accepted.resolve);
+  const { settings, listener } = await open(t, env, { tls: 'none', onConn: accepted.resolve });
   const conn = await env.network.dial(listener.address);
   conn.write(Buffer.concat([requestOf(settings), Buffer.from([0x82, 0x81, 0, 0, 0, 0, 33])]));
   const server = await accepted.promise;
@@ -211,7 +222,7 @@ test('a server in front is believed only if it is to be', async (t) => {
     [{ forwarded: 'X-Forwarded-For' }, '198.51.100.7'],
   ] as const) {
     const accepted = Promise.withResolvers<Conn>();
-    const { settings, listener } = await open(t, env, { tls: 'none', ...forwarded }, accepted.resolve);
+    const { settings, listener } = await open(t, env, { tls: 'none', ...forwarded, onConn: accepted.resolve });
     const conn = await env.network.dial(listener.address);
     const header = 'X-Forwarded-For: 203.0.113.9, 198.51.100.7\r\nUpgrade:';
     conn.write(requestOf(settings, [['Upgrade:', header]]));
