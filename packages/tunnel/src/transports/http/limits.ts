@@ -66,6 +66,8 @@ export const LAST_WORDS_MS = 20_000;
 
 /** Carriers of one listener. */
 export const MAX_CARRIERS = 20_000;
+/** Connections of one listener, strangers' included; further ones are closed. */
+export const MAX_CONNECTIONS = 16_384;
 /** Carriers of the past whose names are kept: some 100 bytes each. */
 export const MAX_PAST_CARRIERS = 65_536;
 /** For so long a listener holds answers back once it is closed: its clients may not get further connections. */

@@ -8,7 +8,7 @@ import { createWebServer } from '../../site/web-server.ts';
 import { createSecureServer } from '../../tls/server.ts';
 import type { TransportListenOptions } from '../../transport.ts';
 import { deriveListenerKeys } from './connection-keys.ts';
-import { CLOSED_HOLD_MS, MAX_CARRIERS, MAX_PAST_CARRIERS } from './limits.ts';
+import { CLOSED_HOLD_MS, MAX_CARRIERS, MAX_CONNECTIONS, MAX_PAST_CARRIERS } from './limits.ts';
 import { openInner, openOuter, TOKEN_CHARACTERS } from './request-token.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { HttpSettings } from './settings.ts';
@@ -27,7 +27,7 @@ export async function listenHttp(env: Env, options: TransportListenOptions<HttpS
     if (!desk.take(request, response)) site(request, response);
   });
   desk.onEmptied = () => web.close();
-  const accept = acceptorFor(options.settings, (conn) => web.serve(conn));
+  const accept = bounded(acceptorFor(options.settings, (conn) => web.serve(conn)));
   const listener = await env.network.listen(options.address, accept).catch((error: unknown) => {
     web.close();
     throw error;
@@ -106,6 +106,22 @@ class FrontDesk {
     if (this.#past.size > MAX_PAST_CARRIERS && oldest !== undefined) this.#past.delete(oldest);
     if (this.#isClosed && this.#known.size === 0) this.onEmptied();
   }
+}
+
+/** Closes what comes beyond `MAX_CONNECTIONS`. */
+function bounded(accept: (conn: Conn) => void): (conn: Conn) => void {
+  let open = 0;
+  return (conn) => {
+    if (open >= MAX_CONNECTIONS) {
+      conn.destroy();
+      return;
+    }
+    open += 1;
+    conn.once('close', () => {
+      open -= 1;
+    });
+    accept(conn);
+  };
 }
 
 function acceptorFor({ tls }: HttpSettings, serve: (conn: Conn) => void): (conn: Conn) => void {
