@@ -9,7 +9,6 @@ import {
   type Target,
 } from '@rozan/protocol';
 import {
-  type CancelTimer,
   type Carrier,
   type CarrierLink,
   type Conn,
@@ -24,7 +23,7 @@ import { SessionFlows } from './datagrams/session-flows.ts';
 import type { DatagramCounters } from './datagrams/tally.ts';
 import type { Egress } from './egress/dial.ts';
 import { EgressError } from './egress/egress-error.ts';
-import { UNCONFIRMED_MS } from './limits/constants.ts';
+import type { DetachedList } from './limits/detached-list.ts';
 import type { EvictionCause, MemoryBudget, SessionAccount } from './limits/memory-budget.ts';
 import type { SessionPermit } from './limits/source-limits.ts';
 
@@ -34,6 +33,8 @@ export interface RelaySessionContext {
   readonly egress: Egress;
   readonly nat: DatagramNat;
   readonly budget: MemoryBudget;
+  /** Those whose first carrier died before anything came on it. */
+  readonly unconfirmed: Pick<DetachedList<RelaySession>, 'add' | 'delete'>;
   readonly streamsPerSession: number;
   readonly counters: SessionCounters;
 }
@@ -71,7 +72,6 @@ export class RelaySession {
   #detached = false;
   /** A carrier of it has been confirmed; before that the session is worth little to anybody. */
   #confirmed = false;
-  #cancelUnconfirmed: CancelTimer = () => {};
   #charged = 0;
   #roomWaiters: (() => void)[] = [];
 
@@ -160,7 +160,7 @@ export class RelaySession {
 
   #onLive(): void {
     this.#confirmed = true;
-    this.#cancelUnconfirmed();
+    this.#context.unconfirmed.delete(this);
     if (!this.#detached) return;
     this.#detached = false;
     this.#account.attach();
@@ -170,10 +170,7 @@ export class RelaySession {
     this.#context.counters.carrierLost(cause);
     if (this.session.closed || this.session.carriers.length > 0) return;
     if (!this.#confirmed) {
-      this.#cancelUnconfirmed();
-      this.#cancelUnconfirmed = this.#context.env.clock.setTimer(UNCONFIRMED_MS, () =>
-        this.session.close('session-lost'),
-      );
+      this.#context.unconfirmed.add(this);
       return;
     }
     if (this.#detached) return;
@@ -182,7 +179,7 @@ export class RelaySession {
   }
 
   #onClosed(): void {
-    this.#cancelUnconfirmed();
+    this.#context.unconfirmed.delete(this);
     for (const id of this.#held.keys()) this.#table.delete(id);
     this.#flows.closeAll();
     this.#account.close();

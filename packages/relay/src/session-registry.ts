@@ -1,5 +1,7 @@
 import type { ResetCode } from '@rozan/protocol';
 import { DatagramNat } from './datagrams/nat.ts';
+import { UNCONFIRMED_BOUNDS } from './limits/constants.ts';
+import { DetachedList } from './limits/detached-list.ts';
 import type { SessionPermit } from './limits/source-limits.ts';
 import { RelaySession, type RelaySessionContext } from './relay-session.ts';
 
@@ -15,10 +17,16 @@ export class SessionRegistry {
   readonly #watcher: LookupWatcher | undefined;
   readonly #byLookupId = new Map<string, RelaySession>();
   readonly #sessions = new Set<RelaySession>();
+  readonly #unconfirmed: DetachedList<RelaySession>;
   #draining = false;
 
-  constructor(context: Omit<RelaySessionContext, 'nat'>, watcher?: LookupWatcher) {
-    this.#context = { ...context, nat: new DatagramNat(context.env, context) };
+  constructor(context: Omit<RelaySessionContext, 'nat' | 'unconfirmed'>, watcher?: LookupWatcher) {
+    this.#unconfirmed = new DetachedList(context.env.clock, {
+      ...UNCONFIRMED_BOUNDS,
+      groupsOf: ({ permit: { channel, source } }) => ({ channel, prefix: source.isLocal ? null : source.key }),
+      onDue: (session) => session.close('session-lost'),
+    });
+    this.#context = { ...context, nat: new DatagramNat(context.env, context), unconfirmed: this.#unconfirmed };
     this.#watcher = watcher;
   }
 
@@ -78,6 +86,7 @@ export class SessionRegistry {
 
   /** Ends all sessions. */
   closeAll(code: ResetCode): void {
+    this.#unconfirmed.close();
     for (const session of [...this.#sessions]) session.close(code);
   }
 }

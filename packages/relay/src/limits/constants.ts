@@ -26,8 +26,15 @@ export const MEMORY_BOUNDS = {
   resumeShare: 0.9,
 } as const;
 
-/** How long a session is kept whose first carrier died before anything came on it: its client may be on the way with another. */
-export const UNCONFIRMED_MS: number = 30 * SECOND;
+/**
+ * How long, and how many, sessions are kept whose first carrier died before anything came on it: their clients may be on the way with another.
+ * They cost their makers a handshake and no connection, so they must not fill what is there for sessions.
+ */
+export const UNCONFIRMED_BOUNDS = {
+  retentionMs: 30 * SECOND,
+  perChannel: 2_000,
+  perPrefix: 400,
+} as const;
 
 /** How long, and how many, sessions without a carrier are kept. */
 export const DETACHED_BOUNDS = {
