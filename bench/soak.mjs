@@ -13,7 +13,7 @@ const HELP = `usage: node bin/run.mjs bench/soak.mjs [options]
 
   --minutes N      for so long (default 30)
   --seed N         the line's changes (default: drawn, and printed); what applications do is drawn apart
-  --carriers N     connections of the client at once (default 1)
+  --carriers N     connections of the client at once; without it the client finds out itself, and adapts
   --warm-up S      memory counts from then on (default: a sixth of the time)
   --growth SHARE   what the median of memory in the last third may be above that in the first (default 0.25)
   --json FILE      write all figures there, with samples of memory and line, second by second, and what the client told
@@ -32,7 +32,7 @@ const { values } = parseArgs({
   options: {
     minutes: text('30'),
     seed: text(`${randomInt(2 ** 31)}`),
-    carriers: text('1'),
+    carriers: { type: 'string' },
     'warm-up': { type: 'string' },
     growth: text('0.25'),
     json: { type: 'string' },
@@ -107,7 +107,10 @@ async function main() {
   const mostGrowth = Number(values.growth);
   const warmUpSeconds = Number(values['warm-up'] ?? (minutes * 60) / 6);
   console.error(`seed ${values.seed}`);
-  await using world = await startWorld({ cutters: [{}], clientArgs: ['--carriers', values.carriers] });
+  await using world = await startWorld({
+    cutters: [{}],
+    clientArgs: values.carriers === undefined ? [] : ['--carriers', values.carriers],
+  });
   const record = new MemoryRecord(world.pids, SAMPLE_MS);
   const weather = new Weather(world.cutters[0], values.seed);
   const load = new Load(world.path);
@@ -134,7 +137,7 @@ async function main() {
   const figures = {
     seed: values.seed,
     minutes,
-    carriers: Number(values.carriers),
+    carriers: values.carriers === undefined ? 'adaptive' : Number(values.carriers),
     moved,
     streams,
     weather: weather.counts,
