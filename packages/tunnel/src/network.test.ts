@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { link, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { TunnelError } from './errors.ts';
 import { type Conn, ipVersion, toTunnelError } from './network.ts';
@@ -173,6 +174,43 @@ describe('network: local sockets', () => {
     assert.ok((await stat(join(folder, 'stale'))).isSocket());
     const second = await network.listenLocal(join(folder, 'stale'), (conn) => conn.end('alive'));
     assert.equal(await greetingAt(second.path), 'alive');
+    await second.close();
+  });
+
+  test('of several that find the same left-behind file one replaces it', async (t) => {
+    const folder = await temporaryFolder(t);
+    for (let round = 0; round < 20; round++) {
+      const path = join(folder, 'stale');
+      const first = await network.listenLocal(join(folder, 'first'), () => {});
+      await link(join(folder, 'first'), path);
+      await first.close();
+      const attempts = Array.from({ length: 8 }, async (_, turns) => {
+        for (let turn = 0; turn < turns; turn++) await setImmediate();
+        return await network.listenLocal(path, (conn) => conn.end('alive'));
+      });
+      const results = await Promise.allSettled(attempts);
+      const listeners = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      assert.equal(listeners.length, 1);
+      assert.equal(await greetingAt(path), 'alive');
+      assert.deepEqual(await readdir(folder), ['stale']);
+      await listeners[0]?.close();
+    }
+  });
+
+  test("a program that was killed while it replaced such a file stands in nobody's way", async (t) => {
+    const folder = await temporaryFolder(t);
+    const path = join(folder, 'stale');
+    const first = await network.listenLocal(join(folder, 'first'), () => {});
+    await link(join(folder, 'first'), path);
+    await first.close();
+    await mkdir(`${path}.turn`);
+    await assert.rejects(
+      network.listenLocal(path, () => {}),
+      failsWith('failed', 'EADDRINUSE'),
+    );
+    await utimes(`${path}.turn`, 0, 0);
+    const second = await network.listenLocal(path, () => {});
+    assert.deepEqual(await readdir(folder), ['stale']);
     await second.close();
   });
 

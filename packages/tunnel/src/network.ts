@@ -1,5 +1,4 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { lstat, rm } from 'node:fs/promises';
 import {
   connect,
   createServer,
@@ -14,6 +13,7 @@ import {
 import type { Duplex } from 'node:stream';
 import { TunnelError, type TunnelErrorCode } from './errors.ts';
 import { createSharedReads, type SharedReads } from './shared-reads.ts';
+import { inPlaceOfStaleSocket } from './stale-socket.ts';
 
 /** A place to connect to or to listen at. `host` is a literal IPv4 or IPv6 address without brackets: names are resolved before. */
 export interface SocketAddress {
@@ -287,25 +287,9 @@ async function listenLocal(
   };
   const server = await start().catch(async (error: unknown) => {
     if (!(error instanceof TunnelError) || errnoOf(error.cause) !== 'EADDRINUSE') throw error;
-    await removeStaleSocket(path, error);
-    return start();
+    return await inPlaceOfStaleSocket({ path, inUse: error, dial: () => dialLocal(path).catch(toTunnelError), start });
   });
   return { path, close: () => closeServer(server) };
-}
-
-/** Removes a socket file that its program has left behind; throws `inUse` if the file is something else or somebody answers on it. */
-async function removeStaleSocket(path: string, inUse: TunnelError): Promise<void> {
-  const conn = await dialLocal(path).catch((error: unknown) => toTunnelError(error));
-  if (!(conn instanceof TunnelError)) {
-    conn.destroy();
-    throw inUse;
-  }
-  const isSocket = await lstat(path).then(
-    (stats) => stats.isSocket(),
-    () => true,
-  );
-  if (conn.code !== 'refused' || !isSocket) throw inUse;
-  await rm(path, { force: true });
 }
 
 /** Rejects with a `TunnelError` whose cause is Node's error: the address is this machine's own and may be shown. */
