@@ -13,6 +13,9 @@ const DAY_MS = 24 * 3600 * 1000;
 /** A relay signs its own entries as long as there is no control plane that would renew them. */
 const VALIDITY_MS = 90 * DAY_MS;
 
+/** An entry has room for so many transports (the same one with other options is another), and addresses of each. */
+const MAX_WAYS = 8;
+
 const ANY_ADDRESS = /^(0\.0\.0\.0|::)$/;
 
 type Places = Pick<RelayConfig, 'listen' | 'addresses'>;
@@ -46,6 +49,11 @@ export function expectReachable(config: Places): void {
     const { transport } = place;
     if (!reachableAt(config, place).some(({ host }) => ANY_ADDRESS.test(host))) continue;
     const message = `${transport} listens at all addresses: say with --address at which one clients reach it`;
+    throw new TunnelError('bad-params', message);
+  }
+  const ways = waysTo(config);
+  if (ways.length > MAX_WAYS || ways.some(({ addresses }) => addresses.length > MAX_WAYS)) {
+    const message = `an entry has room for ${MAX_WAYS} ways to listen, and ${MAX_WAYS} addresses of each: leave some out, or make a second relay for them`;
     throw new TunnelError('bad-params', message);
   }
 }

@@ -8,6 +8,8 @@ import { initRelay } from '../testing/relay-network.ts';
 import { createScratchFolder, type ScratchFolder } from '../world.ts';
 
 const LISTEN = ['--listen', 'opaque=127.0.0.1:0'];
+/** Each draws a key of its own, so none shares params with another. */
+const NINE_WAYS = Array.from({ length: 9 }, () => ['--listen', 'opaque=127.0.0.1:0,prefix=http']).flat();
 
 /** A mistake, and what is said of it on standard error. */
 interface Mistake {
@@ -61,6 +63,7 @@ describe('the command line', () => {
       { args: init('--listen', 'opaque=0.0.0.0:0'), code: 2, says: /--address/ },
       { args: init(...LISTEN, '--address', 'nonsense'), code: 2, says: /--address reads TRANSPORT=HOST:PORT/ },
       { args: init(...LISTEN, '--address', 'opaque=nonsense'), code: 2, says: /--address/ },
+      { args: init(...NINE_WAYS), code: 2, says: /an entry has room for 8 ways to listen/ },
       { args: init(...LISTEN, '--channel', 'a b'), code: 2, says: /--channel takes/ },
       { args: init(...LISTEN, '--unheard-of'), code: 2, says: /unknown option '--unheard-of'/ },
     ]);
