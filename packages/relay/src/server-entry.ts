@@ -7,7 +7,7 @@ import {
   type Target,
 } from '@rozan/protocol';
 import { findTransport, TunnelError } from '@rozan/tunnel';
-import type { RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
+import type { ListenPlace, RelayConfig } from './data-folder/relay-config.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 /** A relay signs its own entries as long as there is no control plane that would renew them. */
@@ -20,10 +20,21 @@ const ANY_ADDRESS = /^(0\.0\.0\.0|::)$/;
 
 type Places = Pick<RelayConfig, 'listen' | 'addresses'>;
 
-/** The addresses at which clients reach what listens at a place. */
-function reachableAt(config: Places, { transport, address }: TransportAddress): readonly Target[] {
-  const named = config.addresses.filter((each) => each.transport === transport);
-  return named.length > 0 ? named.map((each) => each.address) : [address];
+/**
+ * The addresses at which clients reach what listens at a place. Listeners of one transport that differ in more than that have their
+ * addresses in the order in which they stand. Throws a `TunnelError` (`bad-params`) where these do not pair off.
+ */
+function reachableAt(config: Places, place: ListenPlace): readonly Target[] {
+  const { transport } = place;
+  const named = config.addresses.filter((each) => each.transport === transport).map(({ address }) => address);
+  if (named.length === 0) return [place.address];
+  const listeners = config.listen.filter((each) => each.transport === transport);
+  const kinds = new Set(listeners.map(({ settings }) => JSON.stringify(settings)));
+  if (kinds.size === 1) return named;
+  const own = named[listeners.indexOf(place)];
+  if (own !== undefined && named.length === listeners.length) return [own];
+  const message = `${transport} listens in several ways: name one --address ${transport}=… for each --listen ${transport}=…, in the same order`;
+  throw new TunnelError('bad-params', message);
 }
 
 /** A relay's ways in, those with the same transport and params together. */
