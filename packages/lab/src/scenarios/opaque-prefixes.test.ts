@@ -13,7 +13,7 @@ import { firstPacketOfObfs4 } from '../testing/obfs4-packet.ts';
 import { makePcap } from '../testing/pcap.ts';
 import { type PrefixWorld, startPrefixWorld } from '../testing/prefix-world.ts';
 import { runProbe } from '../testing/probe.ts';
-import { startHardenedSshServer } from '../testing/ssh-server.ts';
+import { needsSshServer, startHardenedSshServer } from '../testing/ssh-server.ts';
 import { packetsOf } from '../testing/tap.ts';
 import { needs, runTool } from '../testing/tools.ts';
 import { createScratchFolder } from '../world.ts';
@@ -157,7 +157,7 @@ test("the hello of the prefix tls is that of Debian's curl, but for what is fres
   await Promise.all([theirs.close(), mine.close()]);
 });
 
-describe('strangers at a port with the prefix ssh get what sshd gives', needs('sshd', 'ssh-keygen'), () => {
+describe('strangers at a port with the prefix ssh get what sshd gives', needsSshServer(), () => {
   const stack = new AsyncDisposableStack();
   const env = createEnv({ log: () => {} });
   let real: SocketAddress;

@@ -4,8 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startProgram } from '../testing/program.ts';
-import { startSshServer } from '../testing/ssh-server.ts';
-import { findCommand, needs, runTool, sha256 } from '../testing/tools.ts';
+import { needsSshServer, startSshServer } from '../testing/ssh-server.ts';
+import { findCommand, runTool, sha256 } from '../testing/tools.ts';
 import { createScratchFolder } from '../world.ts';
 
 const FILE_BYTES = 20_000_000;
@@ -13,12 +13,7 @@ const FILE_BYTES = 20_000_000;
 /** Netcat as OpenBSD has it; others do not know -X. */
 const netcat = findCommand('nc.openbsd') ?? findCommand('nc');
 
-function mayRun(): { readonly skip?: string } {
-  if (process.getuid?.() !== 0) return { skip: 'an SSH server of its own needs root' };
-  return needs('sshd', 'ssh', 'ssh-keygen', 'nc.openbsd');
-}
-
-test('ssh over nc -X 5: a command, and 20 MB each way', mayRun(), async () => {
+test('ssh over nc -X 5: a command, and 20 MB each way', needsSshServer('ssh', 'nc.openbsd'), async () => {
   await using scratch = await createScratchFolder();
   await using server = await startSshServer(scratch.path);
   const rule = `127.0.0.1/32:${server.port}`;

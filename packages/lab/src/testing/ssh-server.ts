@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createEnv } from '@rozan/tunnel';
-import { findCommand, runTool } from './tools.ts';
+import { findCommand, needs, runTool } from './tools.ts';
 
 const START_MS = 20_000;
 
@@ -27,6 +27,12 @@ async function freePort(): Promise<number> {
   const listener = await network.listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.destroy());
   await listener.close();
   return listener.address.port;
+}
+
+/** What a test with an SSH server of its own needs, beside these commands. */
+export function needsSshServer(...commands: readonly string[]): { readonly skip?: string } {
+  if (process.getuid?.() !== 0) return { skip: 'an SSH server of its own needs root' };
+  return needs('sshd', 'ssh-keygen', ...commands);
 }
 
 /** Starts sshd as `opaque` imitates it with the prefix `ssh`. */
