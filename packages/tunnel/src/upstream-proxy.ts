@@ -1,7 +1,7 @@
 import { TunnelError } from './errors.ts';
 import { type Conn, type DialOptions, ipVersion, type Network, type SocketAddress } from './network.ts';
 import { HttpConnectTalk } from './upstream/http-connect.ts';
-import type { ProxyTalk, ProxyTarget } from './upstream/proxy-talk.ts';
+import { converse, type ProxyTalk, type ProxyTarget } from './upstream/proxy-talk.ts';
 import { Socks5Talk } from './upstream/socks5-talk.ts';
 import type { UpstreamProxy } from './upstream/upstream-url.ts';
 
@@ -56,36 +56,4 @@ async function dialProxy(network: Network, proxy: UpstreamProxy, { signal, resol
     const code = cause instanceof TunnelError ? cause.code : 'failed';
     throw new TunnelError('proxy-failed', `the upstream proxy cannot be reached: ${code}`);
   }
-}
-
-/** Talks until the proxy has connected; gives what has come from behind it, and leaves the connection as if nobody had read. */
-function converse(conn: Conn, talk: ProxyTalk, signal: AbortSignal | undefined): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const settle = (act: () => void) => {
-      conn.off('readable', onReadable).off('end', onEnd).off('close', onEnd).off('error', onEnd);
-      signal?.removeEventListener('abort', onAbort);
-      conn.on('error', () => {});
-      act();
-    };
-    const onEnd = () => settle(() => reject(new TunnelError('proxy-failed', 'the upstream proxy has hung up')));
-    const onAbort = () => settle(() => reject(signal?.reason));
-    // A stream that was read by `data` events and paused would not flow for whoever reads it next.
-    const onReadable = () => {
-      try {
-        for (let chunk = conn.read(); chunk instanceof Buffer; chunk = conn.read()) {
-          const { send, leftover } = talk.receive(chunk);
-          if (send !== null) conn.write(send);
-          if (leftover === null) continue;
-          settle(() => resolve(leftover));
-          return;
-        }
-      } catch (error) {
-        settle(() => reject(error));
-      }
-    };
-    conn.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onEnd);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-    else conn.write(talk.start());
-  });
 }

@@ -16,7 +16,7 @@ function converse(talk: ProxyTalk, input: Buffer, pieceBytes: number): string {
     for (let offset = 0; offset < input.length; offset += pieceBytes) {
       const end = offset + pieceBytes;
       const { send, leftover } = talk.receive(Buffer.from(input.subarray(offset, end)));
-      if (send !== null) sent.push(send);
+      sent.push(...send);
       if (leftover === null) continue;
       const rest = Buffer.concat([leftover, input.subarray(end)]);
       return `connected ${Buffer.concat(sent).toString('hex')} ${rest.toString('hex')}`;

@@ -24,6 +24,10 @@ export class HttpConnectTalk implements ProxyTalk {
     return this.#request;
   }
 
+  hungUp(): TunnelError {
+    return new TunnelError('proxy-failed', 'the upstream proxy has hung up');
+  }
+
   /** Throws a `TunnelError` (`proxy-failed`, `proxy-denied`, `proxy-login`, `refused`, `timed-out`). */
   receive(chunk: Buffer): ProxyStep {
     const before = this.#head.length;
@@ -33,11 +37,11 @@ export class HttpConnectTalk implements ProxyTalk {
     const end = this.#head.indexOf(HEAD_END, Math.max(0, before - HEAD_END.length + 1));
     if (end < 0) {
       if (this.#head.length >= MAX_PROXY_HEAD_BYTES + HEAD_END.length) throw tooLong();
-      return { send: null, leftover: null };
+      return { send: [], leftover: null };
     }
     if (end > MAX_PROXY_HEAD_BYTES) throw tooLong();
     checkStatus(this.#head.subarray(0, end + 2).toString('latin1'));
-    return { send: null, leftover: this.#head.subarray(end + HEAD_END.length) };
+    return { send: [], leftover: this.#head.subarray(end + HEAD_END.length) };
   }
 }
 

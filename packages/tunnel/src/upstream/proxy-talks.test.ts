@@ -16,7 +16,7 @@ function run(talk: ProxyTalk, bytes: Buffer, pieceBytes: number): { sent: Buffer
   const sent = [talk.start()];
   for (let offset = 0; offset < bytes.length; offset += pieceBytes) {
     const { send, leftover } = talk.receive(bytes.subarray(offset, offset + pieceBytes));
-    if (send !== null) sent.push(send);
+    sent.push(...send);
     if (leftover !== null) {
       return { sent: Buffer.concat(sent), leftover: Buffer.concat([leftover, bytes.subarray(offset + pieceBytes)]) };
     }

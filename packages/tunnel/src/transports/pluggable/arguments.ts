@@ -1,6 +1,7 @@
 // The two ways in which pluggable transports write their arguments (pt-spec.txt, version 1, §3.3.3 and §3.5): names and values with
 // a backslash in front of what would separate them.
 import { TunnelError } from '../../errors.ts';
+import type { Socks5Login } from '../../upstream/socks5-client.ts';
 import { MAX_SOCKS_TEXT_BYTES } from './limits.ts';
 
 /** Arguments of a pluggable transport, by name. */
@@ -8,12 +9,6 @@ export type PluggableArguments = Readonly<Record<string, string>>;
 
 /** What a name or value may be made of: printable ASCII without spaces. */
 const TEXT = /^[!-~]*$/;
-
-/** User name and password of a SOCKS5 login. */
-export interface SocksLogin {
-  readonly user: Buffer;
-  readonly password: Buffer;
-}
 
 /**
  * Reads `name=value` pairs between separators. A backslash makes a separator, an equals sign or a backslash part of the text. Null for what
@@ -66,7 +61,7 @@ function mustEscape(character: string, separator: string): string {
  * The login that carries arguments to a client executable (§3.5): the text in the user name and, as far as it does not fit there, in the
  * password, which is a zero byte where nothing is left for it. Null without arguments. Throws a `TunnelError` (`bad-params`) for too many.
  */
-export function socksLogin(args: PluggableArguments): SocksLogin | null {
+export function socksLogin(args: PluggableArguments): Socks5Login | null {
   const bytes = Buffer.from(formatArguments(args, ';'), 'latin1');
   if (bytes.length === 0) return null;
   if (bytes.length > 2 * MAX_SOCKS_TEXT_BYTES) {

@@ -6,13 +6,14 @@ import type { Env, ProgramDial, Programs, ProgramsOptions } from '../../env.ts';
 import { TunnelError } from '../../errors.ts';
 import type { Conn, SocketAddress } from '../../network.ts';
 import { backoffMs } from '../../session/backoff.ts';
+import { converse } from '../../upstream/proxy-talk.ts';
 import type { UpstreamProxy } from '../../upstream/upstream-url.ts';
 import { socksLogin } from './arguments.ts';
 import { findKnownCommand, parseCommandWords } from './command.ts';
 import { CONNECT_MS, RESTART_BACKOFF, SETTLED_MS } from './limits.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { PieceConn } from './piece-conn.ts';
-import { socksConnect } from './socks-connect.ts';
+import { SocksAnswers } from './socks-connect.ts';
 
 /**
  * Programs of others, each started when it is first asked for; disposing ends them. `env.network` has to be the one of this machine: the
@@ -46,7 +47,12 @@ class PluggablePrograms implements Programs, AsyncDisposable {
     try {
       const socksPort = await unlessAborted(this.#clientOf(method).start(), either);
       const conn = await this.#env.network.dial(socksPort, { signal: either });
-      return new PieceConn(conn, await socksConnect(conn, { target: address, login }, either));
+      try {
+        return new PieceConn(conn, await converse(conn, new SocksAnswers({ target: address, login }), either));
+      } catch (error) {
+        conn.destroy();
+        throw error;
+      }
     } finally {
       cancel();
     }
