@@ -18,6 +18,7 @@ export {
   type SocketAddress,
   toTunnelError,
 } from './network.ts';
+export { CLEAN_END, PieceDuplex } from './piece-duplex.ts';
 export { type Attempt, type RaceOptions, race } from './race.ts';
 export { createEnv, type EnvOptions } from './real-env.ts';
 export { backoffMs, sleep } from './session/backoff.ts';
