@@ -1,10 +1,8 @@
 import type { Env } from '../env.ts';
 import type { Carrier, CarrierLossCause } from './carrier.ts';
-import type { CarrierLimits, CarrierPlan } from './plan/carrier-plan.ts';
+import { CANARY_REACH, type CarrierLimits, type CarrierPlan } from './plan/carrier-plan.ts';
 import type { Session } from './session.ts';
 
-/** A carrier that was replaced for its age stays as a canary until it is so many times as old as what is cut. */
-const CANARY_REACH = 2;
 /** Of a budget, each direction gets this share at least. */
 const LEAST_SHARE = 0.15;
 /** And so many bytes, where there are as many: last words, and something before them. */
@@ -112,10 +110,10 @@ export class CarrierKeeper {
     const { ageMs } = limits;
     const bytes = Math.min(before.bytes, limits.bytes);
     // What the relay was granted once it may have sent by now: that is not taken back.
-    if (Number.isFinite(before.budgetBytes)) this.#terms.set(carrier, { ...before, ageMs, bytes });
+    const isGranted = Number.isFinite(before.budgetBytes);
     // One that has carried more already is replaced, and serves until then.
-    else if (carrier.bytesSent + carrier.bytesReceived > limits.bytes)
-      this.#terms.set(carrier, { ...before, ageMs, bytes });
+    const isBeyond = carrier.bytesSent + carrier.bytesReceived > limits.bytes;
+    if (isGranted || isBeyond) this.#terms.set(carrier, { ...before, ageMs, bytes });
     else this.#setTerms(carrier, limits);
   }
 

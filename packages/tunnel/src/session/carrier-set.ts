@@ -44,13 +44,15 @@ export class CarrierSet {
     return bytes;
   }
 
-  /** How many carriers are to be in use at once. */
-  get width(): number {
-    return this.#width;
+  /** Sets how many carriers are to be in use at once. */
+  bond(carriers: number): void {
+    this.#width = Math.min(MAX_BOND_CARRIERS, Math.max(1, carriers));
   }
 
-  set width(carriers: number) {
-    this.#width = Math.min(MAX_BOND_CARRIERS, Math.max(1, carriers));
+  /** Whether there is one that takes data. */
+  get isUsable(): boolean {
+    for (const carrier of this.#alive.values()) if (carrier.usable) return true;
+    return false;
   }
 
   /** The carriers in use, the newest last: as many of the newest usable ones as the width says; a suspect one only when there is no other. */

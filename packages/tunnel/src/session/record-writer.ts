@@ -138,15 +138,16 @@ export class RecordWriter {
   flush(carriers: CarrierSet): void {
     const { inUse } = carriers;
     for (const carrier of inUse) carrier.cork();
-    while (this.#writeNext(inUse, carriers));
+    const elsewhereBytes = carriers.bytesBefore(inUse);
+    while (this.#writeNext(inUse, { carriers, elsewhereBytes }));
     for (const carrier of inUse) carrier.uncork();
   }
 
   /** Writes the next record of what waits; false when there is nothing that may go now. */
-  #writeNext(inUse: readonly Carrier[], carriers: CarrierSet): boolean {
-    const { owing } = carriers;
+  #writeNext(inUse: readonly Carrier[], among: { carriers: CarrierSet; elsewhereBytes: number }): boolean {
+    const { elsewhereBytes } = among;
+    const { owing } = among.carriers;
     const isAckDue = this.#ackRequested && owing.length > 0;
-    const elsewhereBytes = carriers.bytesBefore(inUse);
     const carrier = this.#laneFor(inUse, { isUrgent: isAckDue || this.#control.length > 0, elsewhereBytes });
     if (carrier === null) return false;
     const items: SentItem[] = [];

@@ -78,13 +78,13 @@ export class Session {
 
   /** How many carriers are in use at once: the newest ones, while there are so many (client). Both sides keep to it. */
   bond(carriers: number): void {
-    this.#carriers.width = carriers;
+    this.#carriers.bond(carriers);
     this.#control({ type: 'bond', carriers });
   }
 
   /** Whether a carrier is there that takes data. */
   get attached(): boolean {
-    return this.#carriers.pick() !== null;
+    return this.#carriers.isUsable;
   }
 
   /** Bytes held for this session: in flight, waiting for a carrier, waiting for a reader. */
@@ -338,7 +338,7 @@ export class Session {
         this.datagrams.onCloseFlow(frame.flowId);
         return;
       case 'bond':
-        this.#carriers.width = frame.carriers;
+        this.#carriers.bond(frame.carriers);
         return;
       case 'budget':
         carrier.sendBudgetBytes = frame.limit;

@@ -108,8 +108,8 @@ const BYTES_SHARE = [0.3, 0.5] as const;
 /** One in so many carriers becomes a canary, which goes beyond the limit to see whether it still holds; but no two within this time. */
 const CANARY_SHARE = 0.02;
 const CANARY_MS = 300_000;
-/** It goes so far. */
-const CANARY_REACH = 2;
+/** It goes so far, in age or bytes. */
+export const CANARY_REACH = 2;
 /** So many canaries in a row have to live before the limit counts as gone. */
 const CANARIES = 2;
 
