@@ -3,51 +3,20 @@ import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { carryBothWays, startClientProgram, startFileSite } from '../testing/file-transfer.ts';
 import { pickFreePort, startNginx } from '../testing/nginx.ts';
-import { type Origin, startSite } from '../testing/origin.ts';
 import { type Program, runRozan, startProgram } from '../testing/program.ts';
-import { curl, needs, runTool, sha256 } from '../testing/tools.ts';
+import { curl, needs, runTool } from '../testing/tools.ts';
 import { createScratchFolder } from '../world.ts';
 
 const FILE_BYTES = 8_000_000;
 const PATH = '/updates/4711';
-
-/** A site that gives one file, and says the digest of what it is sent. */
-function startFileSite(file: Buffer): Promise<Origin> {
-  return startSite((request, response) => {
-    if (request.method === 'GET') {
-      response.end(file);
-      return;
-    }
-    const hash = createHash('sha256');
-    request.on('data', (bytes: Buffer) => hash.update(bytes));
-    request.on('end', () => response.end(hash.digest('hex')));
-  });
-}
 
 /** Makes a relay; returns its entry. */
 async function init(folder: string, ...args: readonly string[]): Promise<string> {
   const { code, out, err } = await runRozan(['relay', 'init', '--data', folder, ...args]);
   assert.equal(code, 0, err);
   return out.trim();
-}
-
-async function startClient(link: string): Promise<Program> {
-  return startProgram(['client', '--entry', '-', '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'], { input: link });
-}
-
-/** Loads the file through the client and sends it back, over the transport that is meant. */
-async function carryBothWays(client: Program, site: Origin, file: Buffer): Promise<void> {
-  const url = `http://127.0.0.1:${site.port}/`;
-  const down = await curl(['-x', `socks5h://${client.text('socks')}`, url]);
-  assert.equal(down.code, 0, down.err);
-  assert.equal(sha256(down.out), sha256(file));
-  const upload = ['-x', `http://${client.text('http')}`, '-p', '-H', 'Expect:', '--data-binary', '@-', url];
-  const up = await curl(upload, { input: file });
-  assert.equal(up.out.toString(), sha256(file), up.err);
-  await client.waitForEvent(({ event, transport }) => event === 'carrier.attached' && transport === 'websocket');
-  const carriers = client.events.filter(({ event }) => event === 'carrier.attached');
-  assert.deepEqual(new Set(carriers.map(({ transport }) => transport)), new Set(['websocket']));
 }
 
 function placeOf(relay: Program): string {
@@ -83,8 +52,8 @@ for (const tls of ['self', 'none']) {
         '2',
         ...allow,
       ]);
-      await using client = await startClient(link);
-      await carryBothWays(client, site, file);
+      await using client = await startClientProgram(link);
+      await carryBothWays(client, { site, file, transport: 'websocket' });
 
       const base = `${tls === 'none' ? 'http' : 'https'}://${placeOf(relay)}`;
       const page = await curl(['-k', '-i', `${base}/`]);
@@ -133,8 +102,8 @@ test('websocket behind nginx with TLS, on a path of its site', needs('curl', 'ng
       'location @missing { return 404; }',
     ],
   });
-  await using client = await startClient(link);
-  await carryBothWays(client, site, file);
+  await using client = await startClientProgram(link);
+  await carryBothWays(client, { site, file, transport: 'websocket' });
 
   const ask = async (args: readonly string[], where: string) => {
     const { out, err, code } = await curl(['-k', '-i', ...args, `https://127.0.0.1:${nginx.port}${where}`]);
