@@ -23,7 +23,6 @@ const COMMON_WORDS: ReadonlySet<string> = new Set(['http', 'websocket', 'pluggab
 const transports = readdirSync(join(root, 'packages/tunnel/src/transports'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name)
-  // This one has the name of something that local proxies speak too.
   .filter((name) => !COMMON_WORDS.has(name));
 
 function holds(name: string, violations: () => string[]): void {
