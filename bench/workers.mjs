@@ -3,6 +3,7 @@
 // Both relays and all their clients run from the start; what is idle costs nothing, and rounds are interleaved.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { CpuQuota } from './cpu-quota.mjs';
 import { Launch } from './launch.mjs';
 import { download, open, startOrigin, upload } from './measures.mjs';
 import { cpuSeconds, family } from './procs.mjs';
@@ -16,6 +17,8 @@ const HELP = `usage: node bin/run.mjs bench/workers.mjs [options]
   --mb N           MB (10^6) in each direction of a round, all clients together (default 512)
   --seconds N      length of a connection-rate run (default 3)
   --rounds N       interleaved rounds; medians are reported (default 5)
+  --core-share X   give each process of the relay this share of a core and no more (0.1 to 1; needs root), so that there are cores
+                   for all of them: this shows what more workers bring on a machine that has no cores to spare
   --json FILE      also write every figure to FILE
   --help
 
@@ -33,6 +36,7 @@ const { values } = parseArgs({
     mb: { type: 'string', default: '512' },
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
+    'core-share': { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean' },
   },
@@ -88,6 +92,12 @@ async function connections({ relay, paths }, seconds) {
     cpuPerThousand: (total / done) * 1e3,
     busiestPerThousand: (busiest / done) * 1e3,
   };
+}
+
+function coreShare(text) {
+  const share = text === undefined ? undefined : Number(text);
+  if (share === undefined || (share >= 0.1 && share <= 1)) return share;
+  throw new Error(`--core-share ${text}: a number from 0.1 to 1`);
 }
 
 async function measure(setup, plan) {
@@ -147,11 +157,14 @@ function table(measured) {
 
 async function main() {
   const launch = new Launch();
+  const quota = new CpuQuota();
+  const share = coreShare(values['core-share']);
   const origin = await startOrigin();
   try {
     const setups = [];
     for (const workers of values.workers.split(',').map(Number)) {
       const relay = await startRelay(launch, { name: `relay-${workers}`, workers });
+      if (share !== undefined) for (const pid of family([relay.pid])) quota.hold(pid, share);
       const clients = await startClients(launch, relay, Number(values.clients));
       const paths = clients.map(({ chain }) => ({ chain, origin }));
       setups.push({ workers, relay, paths, sessions: await relay.sessionsByWorker(), rounds: [] });
@@ -173,6 +186,7 @@ async function main() {
   } finally {
     origin.stop();
     await launch.stop();
+    quota.release();
   }
 }
 
