@@ -5,7 +5,6 @@ import {
   type ClientFlight,
   drawPaddingBytes,
   type KeyPair,
-  MAX_FLIGHT_PADDING_BYTES,
   ProtocolError,
   RecordOpener,
   RecordSealer,
@@ -149,9 +148,18 @@ export class Acceptor {
       this.#turnAway(arrival, verdict);
       return;
     }
+    if (!arrival.isHandedOver) await this.#delayAnswer(flight.answerDelayMs);
+    if (arrival.conn.destroyed) return;
     const attempt = flight.open();
     if (attempt.request.kind === 'new') this.#openSession(arrival, flight, attempt);
     else await this.#resumeSession(arrival, flight, attempt);
+  }
+
+  /** How soon a relay answers is one of the things by which all of them could be recognised. */
+  async #delayAnswer(mostMs: number): Promise<void> {
+    const { clock, random } = this.#env;
+    const delayMs = mostMs * random.fraction();
+    if (delayMs > 0) await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
   }
 
   #openSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
@@ -223,10 +231,10 @@ export class Acceptor {
 
   #seal(attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {
     const { random, clock } = this.#env;
-    const fraction = random.fraction();
+    const padding = { fraction: random.fraction(), ...attempt.padding };
     return attempt.accept({
       reply: { status, relayTimeMs: Math.floor(clock.wallMs()), retentionMs: this.#options.retentionMs },
-      paddingBytes: drawPaddingBytes({ fraction, minBytes: 0, maxBytes: MAX_FLIGHT_PADDING_BYTES }),
+      paddingBytes: drawPaddingBytes(padding),
       random: (count) => random.bytes(count),
     });
   }

@@ -3,7 +3,7 @@ import {
   type ClientAttach,
   type ClientHandshakeDone,
   drawPaddingBytes,
-  MAX_FLIGHT_PADDING_BYTES,
+  flightShapeOf,
   ProtocolError,
   RecordOpener,
   RecordSealer,
@@ -92,13 +92,13 @@ export async function attachOver(env: Env, conn: Conn, options: AttachOptions): 
   const startMs = env.clock.monotonicMs();
   conn.on('error', () => {});
   try {
-    const fraction = env.random.fraction();
+    const padding = { fraction: env.random.fraction(), ...flightShapeOf(relay.accessSecret).client };
     const handshake = startClientHandshake({
       relayPublicKey: relay.publicKey,
       accessSecret: relay.accessSecret,
       attach,
       ...relayClock.stamp(),
-      paddingBytes: drawPaddingBytes({ fraction, minBytes: 0, maxBytes: MAX_FLIGHT_PADDING_BYTES }),
+      paddingBytes: drawPaddingBytes(padding),
       random: (count) => env.random.bytes(count),
     });
     conn.write(handshake.flight);
