@@ -71,7 +71,7 @@ async function startRelay(env: Env, { relayKey, accessSecret }: Keys): Promise<v
       });
       secret ??= sessionSecret;
       conn.write(answer);
-      const carrierId = request.kind === 'new' ? 0 : request.carrierId;
+      const carrierId = request.kind === 'resume' ? request.carrierId : 0;
       const [sealer, opener] = [new RecordSealer(keys.send), new RecordOpener(keys.receive)];
       // The relay puts nothing on a carrier until the client has proved, by a first record, that its handshake was no replay.
       const options = { confirmed: false, leftover: flight.leftover };

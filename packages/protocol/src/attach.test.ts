@@ -23,12 +23,18 @@ const extensions = fc.array(
   { maxLength: 4 },
 );
 const u32 = fc.integer({ min: 1, max: 0xffff_ffff });
+const flight = fc.uint8Array({ minLength: 1, maxLength: 2048 }).map((value) => Buffer.from(value));
 const requests: fc.Arbitrary<AttachRequest> = fc.oneof(
   fc.record({ kind: fc.constant('new' as const), extensions }, { noNullPrototype: true }),
   fc.record(
     { kind: fc.constant('resume' as const), lookupId: bytes(16), carrierId: u32, mac: bytes(32), extensions },
     { noNullPrototype: true },
   ),
+  fc.record(
+    { kind: fc.constant('forward' as const), homeTag: bytes(16), flight, extensions },
+    { noNullPrototype: true },
+  ),
+  fc.record({ kind: fc.constant('forwarded' as const), flight, extensions }, { noNullPrototype: true }),
 );
 const replies: fc.Arbitrary<AttachReply> = fc.record(
   {
@@ -68,7 +74,25 @@ test('a message cut within its fixed part is refused', () => {
   for (let end = 0; end < whole.length; end += 1) {
     assert.throws(() => decodeAttachRequest(whole.subarray(0, end)), { code: 'truncated' });
   }
-  assert.throws(() => decodeAttachRequest(Buffer.of(2)), { code: 'unsupported' });
+  const flight = Buffer.alloc(300, 7);
+  for (const request of [
+    { kind: 'forward', homeTag: mac.subarray(16), flight } as const,
+    { kind: 'forwarded', flight } as const,
+  ]) {
+    const bytes = encodeAttachRequest(request);
+    for (let end = 0; end < bytes.length; end += 1) {
+      assert.throws(() => decodeAttachRequest(bytes.subarray(0, end)), { code: 'truncated' });
+    }
+  }
+  assert.throws(() => decodeAttachRequest(Buffer.of(3, 0, 0)), { code: 'out-of-bounds' }, 'an empty flight');
+  assert.throws(() => decodeAttachRequest(Buffer.concat([Buffer.of(3, 8, 1), Buffer.alloc(2049)])), {
+    code: 'out-of-bounds',
+  });
+  assert.throws(() => encodeAttachRequest({ kind: 'forwarded', flight: Buffer.alloc(2049) }), {
+    code: 'out-of-bounds',
+  });
+  assert.throws(() => encodeAttachRequest({ kind: 'forward', homeTag: mac, flight }), { code: 'out-of-bounds' });
+  assert.throws(() => decodeAttachRequest(Buffer.of(4)), { code: 'unsupported' });
   assert.throws(() => encodeAttachRequest({ kind: 'resume', lookupId: mac, carrierId: 1, mac }), {
     code: 'out-of-bounds',
   });

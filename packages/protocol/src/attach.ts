@@ -2,13 +2,17 @@
 //
 //   attach request   kind u8 = 0 (new)                                                        ‖ extensions
 //                    kind u8 = 1 (resume) ‖ lookup id 16 ‖ carrier id u32 ‖ mac 32            ‖ extensions
+//                    kind u8 = 2 (forward) ‖ home tag 16 ‖ length u16 ‖ client flight         ‖ extensions
+//                    kind u8 = 3 (forwarded) ‖ length u16 ‖ client flight                     ‖ extensions
 //   attach reply     status u8 ‖ relay time u48 ‖ retention u32 ‖ carrier id u32              ‖ extensions
 //   extension        type varint ‖ length varint ‖ value
 //
-// An extension of an unknown type is skipped.
+// An extension of an unknown type is skipped. The last two kinds carry a flight for another relay: docs/spec/reroute.md.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ByteReader, varintLength, writeVarint } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
+import { MAX_FLIGHT_BYTES } from './first-flight.ts';
+import { HOME_TAG_BYTES } from './home-tag.ts';
 import { deriveKey, expectKey, KEY_BYTES } from './keys.ts';
 
 /** Bytes of a lookup id. */
@@ -35,6 +39,21 @@ export type AttachRequest =
       readonly carrierId: number;
       /** Shows that the client knows the session's secret; 32 bytes. */
       readonly mac: Buffer;
+      readonly extensions?: readonly AttachExtension[];
+    }
+  | {
+      /** A client asks this relay to pass its flight on to another one. */
+      readonly kind: 'forward';
+      /** Names that other relay, for this one handshake; 16 bytes. */
+      readonly homeTag: Buffer;
+      /** What the other relay is to be sent. */
+      readonly flight: Buffer;
+      readonly extensions?: readonly AttachExtension[];
+    }
+  | {
+      /** A relay passes on what a client has asked it to. */
+      readonly kind: 'forwarded';
+      readonly flight: Buffer;
       readonly extensions?: readonly AttachExtension[];
     };
 
@@ -77,6 +96,11 @@ function decodeExtensions(reader: ByteReader): AttachExtension[] {
 export function encodeAttachRequest(request: AttachRequest): Buffer {
   const extensions = encodeExtensions(request.extensions);
   if (request.kind === 'new') return Buffer.concat([Buffer.of(0), extensions]);
+  if (request.kind === 'forwarded') return Buffer.concat([Buffer.of(3), encodeInnerFlight(request.flight), extensions]);
+  if (request.kind === 'forward') {
+    if (request.homeTag.length !== HOME_TAG_BYTES) throw new ProtocolError('out-of-bounds', 'home tag of a wrong size');
+    return Buffer.concat([Buffer.of(2), request.homeTag, encodeInnerFlight(request.flight), extensions]);
+  }
   const { lookupId, carrierId, mac } = request;
   if (lookupId.length !== LOOKUP_ID_BYTES || mac.length !== KEY_BYTES) {
     throw new ProtocolError('out-of-bounds', 'lookup id or mac of a wrong size');
@@ -89,11 +113,30 @@ export function decodeAttachRequest(bytes: Buffer): AttachRequest {
   const reader = new ByteReader(bytes);
   const kind = reader.uint8();
   if (kind === 0) return { kind: 'new', extensions: decodeExtensions(reader) };
+  if (kind === 2) {
+    const homeTag = reader.bytes(HOME_TAG_BYTES);
+    return { kind: 'forward', homeTag, flight: decodeInnerFlight(reader), extensions: decodeExtensions(reader) };
+  }
+  if (kind === 3) return { kind: 'forwarded', flight: decodeInnerFlight(reader), extensions: decodeExtensions(reader) };
   if (kind !== 1) throw new ProtocolError('unsupported', 'unknown kind of attach request');
   const lookupId = reader.bytes(LOOKUP_ID_BYTES);
   const carrierId = reader.uint32();
   if (carrierId === FIRST_CARRIER_ID) throw new ProtocolError('malformed', 'carrier id of a new session');
   return { kind: 'resume', lookupId, carrierId, mac: reader.bytes(KEY_BYTES), extensions: decodeExtensions(reader) };
+}
+
+function encodeInnerFlight(flight: Buffer): Buffer {
+  // Whether it fits into the flight around it is seen there.
+  if (flight.length === 0 || flight.length > MAX_FLIGHT_BYTES) throw new ProtocolError('out-of-bounds', 'inner flight');
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(flight.length);
+  return Buffer.concat([length, flight]);
+}
+
+function decodeInnerFlight(reader: ByteReader): Buffer {
+  const length = reader.uint16();
+  if (length === 0 || length > MAX_FLIGHT_BYTES) throw new ProtocolError('out-of-bounds', 'inner flight');
+  return reader.bytes(length);
 }
 
 function encodeCarrierId(carrierId: number): Buffer {

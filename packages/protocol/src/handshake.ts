@@ -20,6 +20,7 @@ import {
   sealFlight,
 } from './first-flight.ts';
 import { FlightReader } from './flight-reader.ts';
+import { homeTag } from './home-tag.ts';
 import { deriveKey, KEY_BYTES } from './keys.ts';
 import { lookupId, lookupKeyOf } from './lookup.ts';
 import { NOISE_OVERHEAD_BYTES, NoiseInitiator, type NoiseResult } from './noise.ts';
@@ -51,13 +52,23 @@ export type ClientAttach =
       readonly carrierId: number;
     };
 
+/** A flight for another relay, to be passed on: by a client to the relay that is to forward it, by that one to the home. */
+export type ForwardAttach =
+  | {
+      readonly kind: 'forward';
+      /** The static public key of the relay that the flight is for, 32 bytes. */
+      readonly homeKey: Buffer;
+      readonly flight: Buffer;
+    }
+  | { readonly kind: 'forwarded'; readonly flight: Buffer };
+
 /** What the client's side starts from. */
 export interface ClientHandshakeOptions {
   /** The relay's static X25519 public key, 32 bytes. */
   readonly relayPublicKey: Buffer;
   /** The access secret of the channel that the entry came by, 32 bytes. */
   readonly accessSecret: Buffer;
-  readonly attach: ClientAttach;
+  readonly attach: ClientAttach | ForwardAttach;
   /** The client's idea of the time, in milliseconds since 1970. */
   readonly stampMs: number;
   /** Whether that idea has been corrected from a relay's reply. */
@@ -83,8 +94,12 @@ export interface ClientHandshake {
   receive(chunk: Buffer): ClientHandshakeDone | null;
 }
 
-function buildRequest(attach: ClientAttach, handshakeHash: Buffer): AttachRequest {
-  if (attach.kind === 'new') return { kind: 'new' };
+function buildRequest(attach: ClientHandshakeOptions['attach'], handshakeHash: Buffer): AttachRequest {
+  if (attach.kind === 'new' || attach.kind === 'forwarded') return attach;
+  if (attach.kind === 'forward') {
+    const { homeKey, flight } = attach;
+    return { kind: 'forward', homeTag: homeTag(homeKey, handshakeHash), flight };
+  }
   const { sessionSecret, counter, carrierId } = attach;
   const id = lookupId(lookupKeyOf(sessionSecret), counter);
   return {
@@ -115,7 +130,7 @@ export function startClientHandshake(options: ClientHandshakeOptions): ClientHan
     if (opened === null) return null;
     const { payload, result } = noise.readMessage2(opened.noiseMessage);
     const reply = decodeAttachReply(payload);
-    if (reply.carrierId !== (attach.kind === 'new' ? FIRST_CARRIER_ID : attach.carrierId)) {
+    if (reply.carrierId !== (attach.kind === 'resume' ? attach.carrierId : FIRST_CARRIER_ID)) {
       throw new ProtocolError('violation', 'the reply is for another carrier');
     }
     const isNewSession = attach.kind === 'new' && reply.status === 'accepted';

@@ -12,7 +12,6 @@ export { ByteReader, MAX_VARINT, varintLength, writeVarint } from './bytes.ts';
 export { CarrierLedger, type KnownPath, type LedgerBounds } from './carrier-ledger.ts';
 export { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 export { type Channel, MAX_FLIGHT_BYTES, prepareChannel } from './first-flight.ts';
-export { flightShapeOf, type PaddingRange } from './flight-shape.ts';
 export {
   type ControlFrame,
   type DataFrame,
@@ -31,9 +30,11 @@ export {
   type ClientHandshake,
   type ClientHandshakeDone,
   type ClientHandshakeOptions,
+  type ForwardAttach,
   type RandomBytes,
   startClientHandshake,
 } from './handshake.ts';
+export { linkSecret } from './home-tag.ts';
 export { KEY_BYTES, type KeyPair, keyPairOf } from './keys.ts';
 export {
   idsToAdd,
@@ -47,7 +48,7 @@ export {
   lookupId,
   lookupKeyOf,
 } from './lookup.ts';
-export { drawPaddingBytes, type PaddingBounds } from './padding.ts';
+export { drawPaddingBytes, MAX_FLIGHT_PADDING_BYTES, type PaddingBounds } from './padding.ts';
 export { Reassembly } from './reassembly.ts';
 export { type GrowthPool, ReceiveWindow, type WindowBounds } from './receive-window.ts';
 export {

@@ -15,7 +15,11 @@ import {
   relayFlightKey,
   sealFlight,
 } from '../../../packages/protocol/src/first-flight.ts';
-import { type ClientAttach, startClientHandshake } from '../../../packages/protocol/src/handshake.ts';
+import {
+  type ClientAttach,
+  type ForwardAttach,
+  startClientHandshake,
+} from '../../../packages/protocol/src/handshake.ts';
 import { keyPairOf } from '../../../packages/protocol/src/keys.ts';
 import { NoiseInitiator } from '../../../packages/protocol/src/noise.ts';
 import { RelayHandshake } from '../../../packages/protocol/src/relay-handshake.ts';
@@ -34,11 +38,11 @@ const STAMP_MS = Date.UTC(2026, 0, 1);
 
 const constantRandom = (count: number): Buffer => Buffer.alloc(count, 6);
 
-function clientFlight(attach: ClientAttach): Buffer {
+function clientFlight(attach: ClientAttach | ForwardAttach): Buffer {
   return startClient(attach).flight;
 }
 
-function startClient(attach: ClientAttach) {
+function startClient(attach: ClientAttach | ForwardAttach) {
   return startClientHandshake({
     relayPublicKey: RELAY_KEY.publicKey,
     accessSecret: ACCESS_SECRET,
@@ -70,13 +74,15 @@ function relayReads(flight: Buffer, pieceBytes: number): string {
   for (let offset = 0; offset < flight.length; offset += pieceBytes) {
     const read = handshake.receive(Buffer.from(flight.subarray(offset, offset + pieceBytes)));
     if (read === null) continue;
-    const { request, verifyResume, accept } = read.open();
+    const { request, verifyResume, namesHome, accept } = read.open();
     const isResumed = verifyResume(SESSION_SECRET);
     holds(request.kind === 'resume' || !isResumed, 'a new session was taken for a resumed one');
+    const isNamed = namesHome(RELAY_KEY.publicKey);
+    holds(request.kind === 'forward' || !isNamed, 'a request that names no home was taken for one that does');
     const reply = { status: 'accepted', relayTimeMs: read.stampMs, retentionMs: 1 } as const;
     const { sessionSecret } = accept({ reply, paddingBytes: 0, random: constantRandom });
     holds((sessionSecret !== null) === (request.kind === 'new'), 'a session secret where there must be none');
-    return `${request.kind} ${isResumed} ${read.synced}`;
+    return `${request.kind} ${isResumed || isNamed} ${read.synced}`;
   }
   return 'incomplete';
 }
@@ -152,6 +158,13 @@ function goodInnerReply(): Buffer {
 }
 
 const RESUME_REQUEST = encodeAttachRequest({ kind: 'resume', lookupId: SALT.subarray(16), carrierId: 2, mac: SALT });
+const FORWARD: ForwardAttach = {
+  kind: 'forward',
+  homeKey: RELAY_KEY.publicKey,
+  flight: clientFlight(RESUME),
+};
+const FORWARD_REQUEST = encodeAttachRequest({ kind: 'forward', homeTag: SALT.subarray(16), flight: FORWARD.flight });
+const FORWARDED_REQUEST = encodeAttachRequest({ kind: 'forwarded', flight: FORWARD.flight });
 const NEW_REQUEST = encodeAttachRequest({ kind: 'new', extensions: [{ type: 7, value: Buffer.from('x') }] });
 const REPLIES = (['accepted', 'unknown-session', 'busy'] as const).map((status) =>
   encodeAttachReply({ status, relayTimeMs: STAMP_MS, retentionMs: 60_000, carrierId: 0 }),
@@ -161,7 +174,7 @@ export const HANDSHAKE_TARGETS: readonly FuzzTarget[] = [
   {
     name: 'attach-request',
     run: readAttachRequest,
-    seeds: [RESUME_REQUEST, NEW_REQUEST],
+    seeds: [RESUME_REQUEST, NEW_REQUEST, FORWARD_REQUEST, FORWARDED_REQUEST],
     maxBytes: 2048,
     allowedErrors,
   },
@@ -169,7 +182,7 @@ export const HANDSHAKE_TARGETS: readonly FuzzTarget[] = [
   {
     name: 'first-flight',
     run: readFlight,
-    seeds: [clientFlight({ kind: 'new' }), clientFlight(RESUME)],
+    seeds: [clientFlight({ kind: 'new' }), clientFlight(RESUME), clientFlight(FORWARD)],
     maxBytes: 2100,
     allowedErrors,
   },
@@ -184,7 +197,7 @@ export const HANDSHAKE_TARGETS: readonly FuzzTarget[] = [
   {
     name: 'first-flight-payload',
     run: readPayload,
-    seeds: [RESUME_REQUEST, NEW_REQUEST],
+    seeds: [RESUME_REQUEST, NEW_REQUEST, FORWARD_REQUEST, FORWARDED_REQUEST],
     maxBytes: 2100,
     allowedErrors,
   },
