@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { keyPairOf, prepareChannel } from '@rozan/protocol';
+import { keyPairOf, prepareChannel, type ServerEntry } from '@rozan/protocol';
 import type { Conn, Env } from '@rozan/tunnel';
 import {
   Acceptor,
@@ -13,18 +13,23 @@ import type { RelayConfig, TransportAddress } from './data-folder/relay-config.t
 import { createEgress } from './egress/dial.ts';
 import type { AllowRule } from './egress/guard.ts';
 import { readOwnAddresses } from './egress/own-addresses.ts';
-import { createResolver } from './egress/resolver.ts';
+import { createResolver, type Resolver } from './egress/resolver.ts';
 import { DETACHED_BOUNDS, SOURCE_BOUNDS } from './limits/constants.ts';
+import { type ForwardBounds, ForwardLimits } from './limits/forward-limits.ts';
 import { MemoryBudget } from './limits/memory-budget.ts';
 import { SourceLimits } from './limits/source-limits.ts';
 import { workerBounds } from './limits/worker-bounds.ts';
 import type { SessionCounters } from './relay-session.ts';
 import { type LookupWatcher, SessionRegistry } from './session-registry.ts';
+import { type ForwardCounters, Forwarder } from './siblings/forwarder.ts';
+import { Siblings } from './siblings/siblings.ts';
 import { StrangerHall } from './strangers/stranger-hall.ts';
 
 /** What every relay is told, whether it is one process or several. */
 export interface RelaySetup {
   readonly config: RelayConfig;
+  /** The relays with which it forwards; none without. */
+  readonly siblings?: readonly ServerEntry[] | undefined;
   readonly egressAllow: readonly AllowRule[];
   /** Name servers to ask instead of the machine's own resolver. */
   readonly dnsServers?: readonly string[] | undefined;
@@ -47,7 +52,7 @@ export interface RelayCoreOptions extends RelaySetup {
 }
 
 /** What a relay counts. */
-export interface RelayCounters extends SessionCounters {
+export interface RelayCounters extends SessionCounters, ForwardCounters {
   handshake(outcome: HandshakeOutcome): void;
 }
 
@@ -57,6 +62,8 @@ export interface RelayStatus {
   readonly detachedSessions: number;
   readonly streams: number;
   readonly strangers: number;
+  /** Carriers that go on to other relays. */
+  readonly forwarded: number;
   readonly heldBytes: number;
   readonly draining: boolean;
 }
@@ -68,6 +75,8 @@ export interface Relay extends AsyncDisposable {
   status(): RelayStatus;
   /** Takes no new sessions and asks clients to open new streams elsewhere; what runs goes on. */
   drain(): void;
+  /** From now on it forwards to, and for, these relays and no others; what runs goes on. */
+  setSiblings(entries: readonly ServerEntry[]): void;
 }
 
 /** One serving process of a relay. */
@@ -76,12 +85,36 @@ export interface RelayCore extends Relay {
   acceptHandedOver(conn: Conn, from: Pick<Handover, 'source' | 'transport'>): void;
 }
 
-function createRegistry(env: Env, options: RelayCoreOptions, budget: MemoryBudget): SessionRegistry {
-  const { dnsServers: servers, egressAllow: allow, counters } = options;
-  const resolver = createResolver(env.clock, { servers });
+function createRegistry(
+  env: Env,
+  options: RelayCoreOptions,
+  { budget, resolver }: { readonly budget: MemoryBudget; readonly resolver: Resolver },
+): SessionRegistry {
+  const { egressAllow: allow, counters } = options;
   const egress = createEgress(env, { resolver, rules: { allow, ownAddresses: readOwnAddresses() } });
   const { streamsPerSession } = SOURCE_BOUNDS;
   return new SessionRegistry({ env, egress, budget, streamsPerSession, counters }, options.watcher);
+}
+
+/** What passes carriers on to siblings, and counts those that come from them. */
+function createForwarding(
+  env: Env,
+  options: RelayCoreOptions,
+  given: { readonly bounds: ForwardBounds; readonly registry: SessionRegistry; readonly resolver: Resolver },
+) {
+  const { registry, resolver } = given;
+  const siblings = new Siblings(env.clock, options.config.staticKey);
+  siblings.set(options.siblings ?? []);
+  const forwardLimits = new ForwardLimits(given.bounds);
+  const forwarder = new Forwarder(env, {
+    siblings,
+    limits: forwardLimits,
+    resolver,
+    counters: options.counters,
+    retentionMs: DETACHED_BOUNDS.retentionMs,
+    isDraining: () => registry.draining,
+  });
+  return { siblings, forwarder, forwardLimits };
 }
 
 /** Starts what accepts and serves. Rejects with a `TunnelError` when it cannot listen; nothing is left behind then. */
@@ -91,7 +124,8 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
   const bounds = workerBounds(options.workers ?? 1, options.machineBytes ?? totalmem());
   const budget = new MemoryBudget(env.clock, bounds.budget);
   stack.defer(() => budget.close());
-  const registry = createRegistry(env, options, budget);
+  const resolver = createResolver(env.clock, { servers: options.dnsServers });
+  const registry = createRegistry(env, options, { budget, resolver });
   stack.defer(() => registry.closeAll('relay-shutdown'));
   const strangers = new StrangerHall(env, {
     idleMs: config.strangerIdleMs,
@@ -106,6 +140,9 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
     },
   });
   stack.defer(() => strangers.close());
+  const forwarding = createForwarding(env, options, { bounds: bounds.forwards, registry, resolver });
+  const { siblings, forwardLimits } = forwarding;
+  stack.defer(() => forwarding.forwarder.close());
   const acceptor = new Acceptor(env, {
     relayKey: keyPairOf(config.staticKey),
     channels: config.channels.map(({ id, accessSecret }) => prepareChannel(id, accessSecret)),
@@ -113,6 +150,7 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
     registry,
     limits: new SourceLimits(env.clock, env.random, bounds.sources),
     strangers,
+    ...forwarding,
     retentionMs: DETACHED_BOUNDS.retentionMs,
     onOutcome: (outcome) => options.counters.handshake(outcome),
     homes: options.homes,
@@ -130,10 +168,12 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
       detachedSessions: registry.detachedCount,
       streams: registry.streamCount,
       strangers: strangers.count,
+      forwarded: forwardLimits.carriers,
       heldBytes: budget.chargedBytes,
       draining: registry.draining,
     }),
     drain: () => registry.drain(),
+    setSiblings: (entries) => siblings.set(entries),
     acceptHandedOver: (conn, from) => acceptor.acceptHandedOver(conn, from),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -14,6 +14,8 @@ export type TunnelErrorCode =
   | 'unknown-session'
   /** The relay takes no new sessions. */
   | 'relay-busy'
+  /** Another relay, authenticated, says that it does not forward to the home of the session, or cannot now. */
+  | 'not-forwarded'
   /** The name of a relay's address does not resolve. */
   | 'name-not-found'
   /** The name of a relay's address resolves to addresses that no relay can have: the resolver lies. */

@@ -27,7 +27,10 @@ export {
   type AttachedCarrier,
   type AttachOptions,
   attachOver,
+  attachThrough,
+  type Forwarder,
   type RelayIdentity,
+  shakeHands,
 } from './session/client-handshake.ts';
 export {
   ClientSession,

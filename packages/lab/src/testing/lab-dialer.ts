@@ -1,6 +1,15 @@
 import type { ClientAttach, ServerEntry } from '@rozan/protocol';
 import { parseHostPort } from '@rozan/protocol';
-import { type AttachedCarrier, attachOver, type Conn, type Env, findTransport, RelayClock } from '@rozan/tunnel';
+import {
+  type AttachedCarrier,
+  attachOver,
+  attachThrough,
+  type Conn,
+  type Env,
+  findTransport,
+  RelayClock,
+  type RelayIdentity,
+} from '@rozan/tunnel';
 
 /** Makes carriers to a relay by the first way of its entry, one try each. What many sessions of one client share. */
 export class LabDialer {
@@ -33,6 +42,25 @@ export class LabDialer {
       transport: transports[0]?.transport ?? '',
       signal,
     });
+  }
+
+  /** Shakes hands with the home of a session over a connection to this relay, which is to forward. */
+  attachThrough(
+    conn: Conn,
+    home: LabDialer,
+    options: { attach: ClientAttach; signal: AbortSignal },
+  ): Promise<AttachedCarrier> {
+    return attachThrough(this.#env, conn, {
+      ...options,
+      relay: home.identity,
+      relayClock: home.relayClock,
+      transport: this.#entry.transports[0]?.transport ?? '',
+      forwarder: { relay: this.identity, relayClock: this.relayClock, tag: this.#entry.tag },
+    });
+  }
+
+  get identity(): RelayIdentity {
+    return { publicKey: this.#entry.key, accessSecret: this.#entry.secret };
   }
 
   async dial(nextAttach: () => ClientAttach, signal: AbortSignal): Promise<AttachedCarrier> {

@@ -67,9 +67,7 @@ export async function startStillWorld(): Promise<StillWorld> {
       outcomes.arrived();
       onConn(conn);
     });
-  // Whatever a relay draws is the least there is, so that no answer waits for the clock that stands still.
-  const random = { bytes: (count: number) => env.random.bytes(count), fraction: () => 0 };
-  const relayEnv: Env = { ...env, random, network: { ...networkMethods(network), listen } };
+  const relayEnv: Env = { ...env, network: { ...networkMethods(network), listen } };
   const start = () => startRelay(relayEnv, { folder: folder.path, counters: outcomes, egressAllow });
   let relay = await start();
   stack.defer(() => relay[Symbol.asyncDispose]());

@@ -3,8 +3,8 @@ import {
   type AttachStatus,
   type Channel,
   type ClientFlight,
-  drawPaddingBytes,
   type KeyPair,
+  MAX_FLIGHT_PADDING_BYTES,
   ProtocolError,
   RecordOpener,
   RecordSealer,
@@ -12,13 +12,17 @@ import {
   type RelayHandshakeDone,
 } from '@rozan/protocol';
 import type { CarrierLink, Conn, Env } from '@rozan/tunnel';
+import type { ForwardLimits } from '../limits/forward-limits.ts';
 import type { Source } from '../limits/source-key.ts';
 import type { SourceLimits } from '../limits/source-limits.ts';
 import type { SessionRegistry } from '../session-registry.ts';
+import type { Forwarder } from '../siblings/forwarder.ts';
+import type { Sibling, Siblings } from '../siblings/siblings.ts';
 import type { Guest, StrangerHall } from '../strangers/stranger-hall.ts';
+import { sealReply } from './reply.ts';
 
 /** How a first flight fared. */
-export type HandshakeOutcome = AttachStatus | 'stranger' | 'stale' | 'replayed' | 'full';
+export type HandshakeOutcome = AttachStatus | 'forward' | 'stranger' | 'stale' | 'replayed' | 'full';
 
 /** What a replay guard goes by. */
 export type JudgedFlight = Pick<ClientFlight, 'channelId' | 'replayId' | 'stampMs' | 'synced'>;
@@ -56,6 +60,10 @@ export interface AcceptorOptions {
   readonly registry: SessionRegistry;
   readonly limits: SourceLimits;
   readonly strangers: StrangerHall;
+  readonly siblings: Siblings;
+  /** Takes what clients want to be forwarded to a sibling. */
+  readonly forwarder: Forwarder;
+  readonly forwardLimits: ForwardLimits;
   readonly retentionMs: number;
   readonly onOutcome: (outcome: HandshakeOutcome) => void;
   /** Other processes of this relay; none without. */
@@ -70,6 +78,26 @@ interface Arrival {
   readonly transport: string;
   /** Another process of this relay has taken it in, asked the replay guard, and handed it over. */
   readonly isHandedOver: boolean;
+  /** What a sibling has asked, if the connection is one that it forwards. */
+  readonly link?: ForwardedLink | undefined;
+}
+
+/** A connection that a sibling forwards. */
+interface ForwardedLink {
+  readonly sibling: Sibling;
+  readonly attempt: AttachAttempt;
+  /** The sibling's whole flight. */
+  readonly bytes: Buffer;
+}
+
+/** Null for what is right outside and nothing that we know inside. */
+function openOrNull(flight: ClientFlight): AttachAttempt | null {
+  try {
+    return flight.open();
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
 }
 
 /** Reads first flights. Whoever sends none that is right becomes a stranger, without a byte of an answer. */
@@ -97,8 +125,8 @@ export class Acceptor {
 
   #read(arrival: Arrival): void {
     const { conn } = arrival;
-    const { relayKey, channels } = this.#options;
-    const handshake = new RelayHandshake({ relayKey, channels });
+    const { relayKey, channels, siblings } = this.#options;
+    const handshake = new RelayHandshake({ relayKey, channels: [...channels, ...siblings.channels] });
     const stop = () => {
       conn.pause();
       conn.off('data', onData);
@@ -148,18 +176,45 @@ export class Acceptor {
       this.#turnAway(arrival, verdict);
       return;
     }
-    if (!arrival.isHandedOver) await this.#delayAnswer(flight.answerDelayMs);
-    if (arrival.conn.destroyed) return;
     const attempt = flight.open();
-    if (attempt.request.kind === 'new') this.#openSession(arrival, flight, attempt);
-    else await this.#resumeSession(arrival, flight, attempt);
+    const sibling = this.#options.siblings.ofChannel(flight.channelId);
+    if (sibling !== null) await this.#takeForwarded(arrival, flight, { sibling, attempt, bytes: flight.bytes });
+    else if (attempt.request.kind === 'new') this.#openSession(arrival, flight, attempt);
+    else if (attempt.request.kind === 'resume') await this.#resumeSession(arrival, flight, attempt);
+    else if (attempt.request.kind === 'forward') {
+      this.#options.onOutcome('forward');
+      await this.#options.forwarder.take({ ...arrival, attempt, leftover: flight.leftover });
+    } else this.#turnAway(arrival, 'stranger');
   }
 
-  /** How soon a relay answers is one of the things by which all of them could be recognised. */
-  async #delayAnswer(mostMs: number): Promise<void> {
-    const { clock, random } = this.#env;
-    const delayMs = mostMs * random.fraction();
-    if (delayMs > 0) await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
+  /** Takes what a sibling forwards: the flight inside is judged like any, and is to resume a session; there is no second hop. */
+  async #takeForwarded(arrival: Arrival, flight: ClientFlight, link: ForwardedLink): Promise<void> {
+    const { request } = link.attempt;
+    if (request.kind !== 'forwarded') {
+      this.#turnAway(arrival, 'stranger');
+      return;
+    }
+    const inner = this.#readInner(request.flight);
+    const isFresh = inner !== null && (arrival.isHandedOver || (await this.#options.replayGuard(inner)) === 'fresh');
+    if (arrival.conn.destroyed) return;
+    const attempt = isFresh ? openOrNull(inner) : null;
+    if (inner === null || attempt?.request.kind !== 'resume') {
+      this.#deny(arrival, link.attempt, 'busy');
+      return;
+    }
+    await this.#resumeSession({ ...arrival, link }, { ...inner, leftover: flight.leftover }, attempt);
+  }
+
+  /** The flight inside another, if it is one of a client of ours, whole and by itself. */
+  #readInner(bytes: Buffer): ClientFlight | null {
+    const { relayKey, channels } = this.#options;
+    try {
+      const inner = new RelayHandshake({ relayKey, channels }).receive(bytes);
+      return inner === null || inner.leftover.length > 0 ? null : inner;
+    } catch (error) {
+      if (error instanceof ProtocolError) return null;
+      throw error;
+    }
   }
 
   #openSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
@@ -177,17 +232,25 @@ export class Acceptor {
 
   async #resumeSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): Promise<void> {
     const { request } = attempt;
-    if (request.kind === 'new') return;
+    if (request.kind !== 'resume') return;
     const session = this.#options.registry.find(request.lookupId);
     if (session === null && (await this.#wasHandedOver(arrival, flight, { attempt, lookupId: request.lookupId })))
       return;
     if (session === null || !attempt.verifyResume(session.secret)) this.#deny(arrival, attempt, 'unknown-session');
-    else if (!session.mayAttach(request.carrierId)) this.#deny(arrival, attempt, 'busy');
+    else if (!session.mayAttach(request.carrierId) || !this.#mayArrive(arrival)) this.#deny(arrival, attempt, 'busy');
     else {
       session.acceptLookup(request.lookupId);
       const done = this.#reply(arrival, attempt, 'accepted');
       session.attach(this.#link(arrival, done, request.carrierId), flight.leftover);
     }
+  }
+
+  /** Counts a carrier that a sibling forwards; false at the cap. */
+  #mayArrive({ conn, link }: Arrival): boolean {
+    if (link === undefined) return true;
+    const end = this.#options.forwardLimits.beginArrival(link.sibling.id);
+    if (end !== null) conn.once('close', end);
+    return end !== null;
   }
 
   /** Whether another process of this relay has the session, or might have it: then nothing is left to do here. */
@@ -203,7 +266,8 @@ export class Acceptor {
       const handOver = await homes.find(lookupId);
       if (handOver === null) return conn.destroyed;
       if (!conn.destroyed) {
-        await handOver({ conn, source, transport, bytes: Buffer.concat([flight.bytes, flight.leftover]) });
+        const first = arrival.link?.bytes ?? flight.bytes;
+        await handOver({ conn, source, transport, bytes: Buffer.concat([first, flight.leftover]) });
         guest.leave();
       }
     } catch {
@@ -215,28 +279,32 @@ export class Acceptor {
 
   /** Says no, sealed, to a client of ours; to everyone else the connection looks like any stranger's from then on. */
   #deny(arrival: Arrival, attempt: AttachAttempt, status: AttachStatus): void {
-    const { flight } = this.#seal(attempt, status);
-    arrival.conn.write(flight);
+    this.#answer(arrival, attempt, status);
     this.#options.onOutcome(status);
     arrival.guest.turnAway();
   }
 
   #reply(arrival: Arrival, attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {
-    const done = this.#seal(attempt, status);
-    arrival.conn.write(done.flight);
+    const done = this.#answer(arrival, attempt, status);
     arrival.guest.leave();
     this.#options.onOutcome(status);
     return done;
   }
 
-  #seal(attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {
-    const { random, clock } = this.#env;
-    const padding = { fraction: random.fraction(), ...attempt.padding };
-    return attempt.accept({
-      reply: { status, relayTimeMs: Math.floor(clock.wallMs()), retentionMs: this.#options.retentionMs },
-      paddingBytes: drawPaddingBytes(padding),
-      random: (count) => random.bytes(count),
-    });
+  /** Answers an attach request, behind an answer to the sibling that forwards it, in one write. */
+  #answer({ conn, link }: Arrival, attempt: AttachAttempt, status: AttachStatus): RelayHandshakeDone {
+    const { retentionMs } = this.#options;
+    if (link === undefined) {
+      const done = sealReply(this.#env, attempt, { status, retentionMs });
+      conn.write(done.flight);
+      return done;
+    }
+    const head = sealReply(this.#env, link.attempt, { status: 'accepted', retentionMs, maxPaddingBytes: 0 }).flight;
+    // Together, and with what the sibling puts before it, no longer than another flight.
+    const maxPaddingBytes = MAX_FLIGHT_PADDING_BYTES - head.length;
+    const done = sealReply(this.#env, attempt, { status, retentionMs, maxPaddingBytes });
+    conn.write(Buffer.concat([head, done.flight]));
+    return done;
   }
 
   #link({ conn, source, transport }: Arrival, { keys }: RelayHandshakeDone, carrierId: number): CarrierLink {

@@ -9,6 +9,7 @@ const LABELS: readonly (readonly [key: string, label: string])[] = [
   ['detachedSessions', '… of them without a carrier'],
   ['streams', 'streams'],
   ['strangers', 'strangers held'],
+  ['forwarded', 'carriers forwarded'],
   ['heldBytes', 'bytes held for sessions'],
   ['draining', 'draining'],
 ];

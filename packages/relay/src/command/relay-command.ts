@@ -8,6 +8,7 @@ import { allowOption, dnsOption, isLoopback, isOnBun, workersOption } from './ar
 import { askRelay, readEntryLink } from './ask-relay.ts';
 import { type InitOptions, initRelay } from './init-relay.ts';
 import { type RunOptions, runRelay } from './run-relay.ts';
+import { addSiblingsFrom, dropSibling, listSiblings } from './siblings.ts';
 
 interface RawRunOptions {
   readonly data?: string;
@@ -103,6 +104,39 @@ function addSubcommands(relay: Command, setTask: (task: Task) => void): void {
     );
 }
 
+/** `relay siblings …`: the relays with which this one forwards carriers. */
+function addSiblingCommands(relay: Command, setTask: (task: Task) => void): void {
+  const dataOption = ['--data <dir>', "the relay's folder"] as const;
+  const dataOf = (options: { data?: string }) => needData(options.data ?? relay.opts<RawRunOptions>().data);
+  const siblings = relay
+    .command('siblings')
+    .description('the relays with which this one forwards carriers, so that blocking one address ends no download');
+  siblings
+    .command('add <file>')
+    .description('add the relay whose entry is in a file, or - for standard input; it has to add this one, too')
+    .option(...dataOption)
+    .action((file: string, options: { data?: string }) =>
+      setTask(async () => print(await addSiblingsFrom(dataOf(options), file))),
+    );
+  siblings
+    .command('list')
+    .description('show them by their ids')
+    .option(...dataOption)
+    .option('--json', 'as JSON')
+    .action((options: { data?: string; json?: boolean }) =>
+      setTask(async () =>
+        print(await listSiblings(dataOf(options), options.json ?? relay.opts<RawRunOptions>().json ?? false)),
+      ),
+    );
+  siblings
+    .command('remove <id>')
+    .description('remove the one with this id')
+    .option(...dataOption)
+    .action((id: string, options: { data?: string }) =>
+      setTask(async () => print(await dropSibling(dataOf(options), id))),
+    );
+}
+
 function createCommand(setTask: (task: Task) => void): Command {
   const relay = new Command('rozan relay')
     .description('Runs a relay: carries the traffic of clients to the internet.')
@@ -119,6 +153,7 @@ function createCommand(setTask: (task: Task) => void): Command {
     .option('--json', 'print events as JSON lines')
     .action((options: RawRunOptions) => setTask((signal) => runRelay(runOptions(options), signal)));
   addSubcommands(relay, setTask);
+  addSiblingCommands(relay, setTask);
   return relay;
 }
 

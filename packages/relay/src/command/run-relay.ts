@@ -1,9 +1,10 @@
-import { formatHostPort } from '@rozan/protocol';
+import { formatHostPort, type ServerEntry } from '@rozan/protocol';
 import { createEnv, type Env, type Listener, type LogEvent, type SocketAddress, TunnelError } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { serveControl } from '../control-socket/control-server.ts';
 import type { TransportAddress } from '../data-folder/relay-config.ts';
 import { openRelayFolder, type RelayFolder } from '../data-folder/relay-folder.ts';
+import { readSiblings } from '../data-folder/sibling-list.ts';
 import type { AllowRule } from '../egress/guard.ts';
 import { type MetricsSource, serveMetrics } from '../metrics/metrics-server.ts';
 import { RelayMetrics } from '../metrics/relay-metrics.ts';
@@ -28,6 +29,11 @@ interface RunningRelay extends AsyncDisposable {
   readonly metrics: MetricsSource;
   status(): RelayStatus | Promise<RelayStatus>;
   drain(): void;
+  setSiblings(entries: readonly ServerEntry[]): void;
+}
+
+async function siblingEntries(folder: RelayFolder): Promise<ServerEntry[]> {
+  return (await readSiblings(folder.path)).map(({ entry }) => entry);
 }
 
 /** What a relay's event says to its operator, or null for those that only programs read. */
@@ -68,7 +74,7 @@ async function createAlone(options: Omit<RelayOptions, 'counters'>, env: Env): P
 async function start(env: Env, folder: RelayFolder, options: RunOptions): Promise<RunningRelay> {
   const { egressAllow, dnsServers, workers } = options;
   const { config, replayPath } = folder;
-  const setup = { config, replayPath, egressAllow, dnsServers };
+  const setup = { config, replayPath, egressAllow, dnsServers, siblings: await siblingEntries(folder) };
   try {
     if (workers === 1) return await createAlone(setup, env);
     return await createSupervisor({ ...setup, workers, folder: folder.path }, env);
@@ -116,6 +122,11 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
           return { ...(await relay.status()) };
         },
         status: async () => ({ ...(await relay.status()) }),
+        siblings: async () => {
+          const entries = await siblingEntries(folder);
+          relay.setSiblings(entries);
+          return { siblings: entries.length };
+        },
       },
     }),
   );

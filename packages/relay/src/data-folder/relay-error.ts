@@ -16,6 +16,12 @@ export type RelayErrorCode =
   | 'replay-file-full'
   /** The file of unsynced handshakes is closed, or could not be written. */
   | 'replay-file-failed'
+  /** A relay is no sibling of its own. */
+  | 'siblings-own'
+  /** The relay has as many siblings as it may have. */
+  | 'siblings-full'
+  /** No sibling has that id. */
+  | 'siblings-unknown'
   /** No relay answers at the folder's control socket. */
   | 'not-running'
   /** The control socket's peer did not keep to its format. */

@@ -149,6 +149,30 @@ export const STRANGER_BOUNDS = {
   lingerMs: 5 * SECOND,
 } as const;
 
+/** Carriers that go on to another relay, and those that come from one (docs/spec/reroute.md §4, §5). */
+export const FORWARD_BOUNDS = {
+  /** Relays that this one forwards to and for. */
+  siblings: 12,
+  /** Carriers forwarded at one time: all, to one sibling, of one source. */
+  carriers: 4_096,
+  carriersPerSibling: 1_024,
+  carriersPerSource: 256,
+  /** Requests that are not decided yet, or refused and not told so yet: all, of one source. */
+  pending: 512,
+  pendingPerSource: 64,
+  /** Carriers at one time that come from one sibling. */
+  arrivalsPerSibling: 1_024,
+  /** From a request to the home's answer; less than the earliest refusal. */
+  homeMs: 2_900,
+  /** A further way to the home is tried when the last one has not answered for this long. */
+  staggerMs: 300,
+  /** A refusal is told at a time drawn from this range, whatever its reason. */
+  earliestRefusalMs: 3_000,
+  latestRefusalMs: 4_500,
+  /** A forwarded carrier on which nothing passes is let go after this time. */
+  idleMs: 3 * MINUTE,
+} as const;
+
 /** The listening sockets, when they could not be opened again after the relay was full of strangers. */
 export const LISTEN_BOUNDS = { retryMs: SECOND } as const;
 

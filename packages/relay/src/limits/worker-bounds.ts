@@ -1,5 +1,6 @@
 import type { StrangerBounds } from '../strangers/stranger-hall.ts';
-import { DETACHED_BOUNDS, SOURCE_BOUNDS, STRANGER_BOUNDS } from './constants.ts';
+import { DETACHED_BOUNDS, FORWARD_BOUNDS, SOURCE_BOUNDS, STRANGER_BOUNDS } from './constants.ts';
+import type { ForwardBounds } from './forward-limits.ts';
 import { type BudgetBounds, budgetBounds } from './memory-budget.ts';
 import type { SourceBounds } from './source-limits.ts';
 
@@ -8,6 +9,7 @@ export interface WorkerBounds {
   readonly budget: BudgetBounds;
   readonly sources: Partial<SourceBounds>;
   readonly strangers: Partial<StrangerBounds>;
+  readonly forwards: ForwardBounds;
 }
 
 /** However many workers there are, one of them can serve the sessions of a household, and one session is never slowed by the division. */
@@ -15,6 +17,7 @@ const LEAST = { sessions: 64, streams: SOURCE_BOUNDS.streamsPerSession, dials: S
 const LEAST_DIAL_RATE = 100;
 const LEAST_DIAL_BURST = 500;
 const LEAST_STRANGERS = 64;
+const LEAST_FORWARDS = 16;
 
 /**
  * The caps of a relay divided among its workers. Connections are dealt out to them in turn, so each gets its share of every source and
@@ -48,6 +51,14 @@ export function workerBounds(workers: number, machineBytes: number): WorkerBound
       total: share(STRANGER_BOUNDS.total, LEAST_STRANGERS),
       perPrefix: share(STRANGER_BOUNDS.perPrefix, LEAST_STRANGERS),
       perPrefixAtAnyAge: share(STRANGER_BOUNDS.perPrefixAtAnyAge, LEAST_STRANGERS),
+    },
+    forwards: {
+      carriers: share(FORWARD_BOUNDS.carriers, LEAST_FORWARDS),
+      carriersPerSibling: share(FORWARD_BOUNDS.carriersPerSibling, LEAST_FORWARDS),
+      carriersPerSource: share(FORWARD_BOUNDS.carriersPerSource, LEAST_FORWARDS),
+      pending: share(FORWARD_BOUNDS.pending, LEAST_FORWARDS),
+      pendingPerSource: share(FORWARD_BOUNDS.pendingPerSource, LEAST_FORWARDS),
+      arrivalsPerSibling: share(FORWARD_BOUNDS.arrivalsPerSibling, LEAST_FORWARDS),
     },
   };
 }

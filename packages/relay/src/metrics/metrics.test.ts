@@ -32,6 +32,7 @@ test('counters and the numbers of the moment are shown', async () => {
     sessions: 5,
     detachedSessions: 2,
     streams: 7,
+    forwarded: 0,
     strangers: 3,
     heldBytes: 4_096,
     draining: true,

@@ -2,6 +2,7 @@ import { Counter, Gauge, type MetricObjectWithValues, type MetricValue, Registry
 import type { HandshakeOutcome } from '../accept/acceptor.ts';
 import type { DropReason } from '../datagrams/tally.ts';
 import type { RelayCounters, RelayStatus } from '../relay-core.ts';
+import type { ForwardOutcome } from '../siblings/forwarder.ts';
 
 /** Label values come from these lists, so that no peer can add a time series. */
 const CARRIER_LOSS_CAUSES: ReadonlySet<string> = new Set([
@@ -19,6 +20,7 @@ const IDLE: RelayStatus = {
   detachedSessions: 0,
   streams: 0,
   strangers: 0,
+  forwarded: 0,
   heldBytes: 0,
   draining: false,
 };
@@ -39,6 +41,8 @@ export class RelayMetrics implements RelayCounters {
   readonly #datagramsDropped: Counter<'reason'>;
   readonly #carriersAttached: Counter;
   readonly #carriersLost: Counter<'cause'>;
+  readonly #forwards: Counter<'outcome'>;
+  readonly #forwardBytes: Counter<'direction'>;
   #carriers = 0;
   #flows = 0;
   #status: () => RelayStatus = () => IDLE;
@@ -64,6 +68,15 @@ export class RelayMetrics implements RelayCounters {
     ]);
     this.#carriersAttached = this.#counter('rozan_relay_carriers_attached_total', 'Carriers attached', []);
     this.#carriersLost = this.#counter('rozan_relay_carriers_lost_total', 'Carriers lost, by cause', ['cause']);
+    this.#forwards = this.#counter('rozan_relay_forwards_total', 'Requests to forward a carrier, by outcome', [
+      'outcome',
+    ]);
+    this.#forwardBytes = this.#counter(
+      'rozan_relay_forward_bytes_total',
+      'Bytes of ended carriers that were forwarded; up is toward the home',
+      ['direction'],
+    );
+    this.#gauge('rozan_relay_forwarded', 'Carriers that are forwarded now', () => this.#status().forwarded);
     this.#gauge('rozan_relay_carriers', 'Carriers attached now', () => this.#carriers);
     this.#gauge('rozan_relay_sessions_live', 'Sessions with a carrier', () => {
       const { sessions, detachedSessions } = this.#status();
@@ -144,6 +157,15 @@ export class RelayMetrics implements RelayCounters {
 
   datagramsDropped(reason: DropReason, datagrams: number): void {
     this.#datagramsDropped.inc({ reason }, datagrams);
+  }
+
+  forwardAsked(outcome: ForwardOutcome): void {
+    this.#forwards.inc({ outcome });
+  }
+
+  forwardEnded({ up, down }: { readonly up: number; readonly down: number }): void {
+    this.#forwardBytes.inc({ direction: 'up' }, up);
+    this.#forwardBytes.inc({ direction: 'down' }, down);
   }
 
   carrierAttached(): void {

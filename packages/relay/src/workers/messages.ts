@@ -1,4 +1,5 @@
 // What supervisor and workers tell each other over the channel that the parent of a process has to it, and nobody else. Bytes pass as such.
+import type { ServerEntry } from '@rozan/protocol';
 import type { LogEvent } from '@rozan/tunnel';
 import type { JudgedFlight, ReplayVerdictKind } from '../accept/acceptor.ts';
 import type { TransportAddress } from '../data-folder/relay-config.ts';
@@ -26,6 +27,7 @@ export type ToWorker =
   | { readonly kind: 'home'; readonly number: number; readonly socketPath: string | null }
   | { readonly kind: 'report'; readonly number: number }
   | { readonly kind: 'drain' }
+  | { readonly kind: 'siblings'; readonly siblings: readonly ServerEntry[] }
   | { readonly kind: 'stop' };
 
 /** From a worker. */

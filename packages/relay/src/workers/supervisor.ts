@@ -1,3 +1,4 @@
+import type { ServerEntry } from '@rozan/protocol';
 import type { Env, LogEvent } from '@rozan/tunnel';
 import type { ReplayGuard } from '../accept/acceptor.ts';
 import { openReplayKeeper } from '../accept/replay-keeper.ts';
@@ -35,6 +36,7 @@ export interface WorkersRelay extends AsyncDisposable {
   readonly metrics: MergedMetrics;
   status(): Promise<WorkersStatus>;
   drain(): void;
+  setSiblings(entries: readonly ServerEntry[]): void;
 }
 
 /** What belongs to all workers: the replay memory, and who owns which session. */
@@ -47,15 +49,26 @@ class Supervisor {
   /** Workers that accept nothing for now, because they are full of strangers. */
   readonly #paused = new Set<WorkerSlot>();
   #isDraining = false;
+  #siblings: readonly ServerEntry[];
 
-  constructor(env: Env, guard: ReplayGuard) {
+  constructor(env: Env, guard: ReplayGuard, siblings: readonly ServerEntry[]) {
     this.#env = env;
     this.#guard = guard;
+    this.#siblings = siblings;
     this.metrics = new MergedMetrics(async () => (await this.reports()).map((report) => report?.metrics ?? []));
   }
 
   get isDraining(): boolean {
     return this.#isDraining;
+  }
+
+  get siblings(): readonly ServerEntry[] {
+    return this.#siblings;
+  }
+
+  setSiblings(siblings: readonly ServerEntry[]): void {
+    this.#siblings = siblings;
+    for (const slot of this.slots) slot.send({ kind: 'siblings', siblings });
   }
 
   reports(): Promise<(WorkerReport | null)[]> {
@@ -125,7 +138,7 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
   await using stack = new AsyncDisposableStack();
   const { workers, replayPath, folder, start = forkWorker, ...setup } = options;
   const { guard } = stack.use(await openReplayKeeper(env, replayPath));
-  const supervisor = new Supervisor(env, guard);
+  const supervisor = new Supervisor(env, guard, options.siblings ?? []);
   const token = env.random.bytes(TOKEN_BYTES);
   for (let number = 1; number <= workers; number++) {
     const claimed = await claimSocketPath(env.random, folder, { name: `worker-${number}` });
@@ -138,6 +151,7 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
         events: supervisor,
         setup: (socketPath) => ({
           ...setup,
+          siblings: supervisor.siblings,
           workers,
           isFirst: number === 1,
           socketPath,
@@ -158,19 +172,21 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
     metrics: supervisor.metrics,
     status: async () => {
       const reports = await supervisor.reports();
-      const of = (name: 'sessions' | 'detachedSessions' | 'streams' | 'strangers' | 'heldBytes') =>
+      const of = (name: 'sessions' | 'detachedSessions' | 'streams' | 'strangers' | 'forwarded' | 'heldBytes') =>
         sum(reports.map((report) => report?.status[name] ?? 0));
       return {
         sessions: of('sessions'),
         detachedSessions: of('detachedSessions'),
         streams: of('streams'),
         strangers: of('strangers'),
+        forwarded: of('forwarded'),
         heldBytes: of('heldBytes'),
         draining: supervisor.isDraining,
         sessionsByWorker: reports.map((report) => report?.status.sessions ?? null),
       };
     },
     drain: () => supervisor.drain(),
+    setSiblings: (entries) => supervisor.setSiblings(entries),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

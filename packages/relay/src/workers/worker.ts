@@ -1,3 +1,4 @@
+import type { ServerEntry } from '@rozan/protocol';
 import { type Env, TunnelError } from '@rozan/tunnel';
 import type { ReplayVerdictKind } from '../accept/acceptor.ts';
 import { WORKER_BOUNDS } from '../limits/constants.ts';
@@ -48,6 +49,8 @@ export class Worker implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #over = Promise.withResolvers<void>();
   #core: RelayCore | null = null;
+  /** Those that it was told of since its start. */
+  #siblings: readonly ServerEntry[] | null = null;
 
   constructor(env: Env, channel: Channel<ToSupervisor>) {
     this.#env = env;
@@ -82,6 +85,10 @@ export class Worker implements AsyncDisposable {
       case 'drain':
         this.#core?.drain();
         return;
+      case 'siblings':
+        this.#siblings = message.siblings;
+        this.#core?.setSiblings(message.siblings);
+        return;
       case 'stop':
         this.#over.resolve();
     }
@@ -110,6 +117,7 @@ export class Worker implements AsyncDisposable {
     );
     this.#stack.defer(() => listener.close());
     if (setup.isDraining) core.drain();
+    if (this.#siblings !== null) core.setSiblings(this.#siblings);
     this.#metrics.observe(() => core.status());
     this.#core = core;
     channel.send({ kind: 'ready', listen: core.listen });

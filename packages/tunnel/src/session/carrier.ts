@@ -49,6 +49,8 @@ export interface CarrierLink {
   readonly opener: RecordOpener;
   /** What the handshake's duration says of the round trip; null at the relay, which learns it from the first record. */
   readonly roundTripMs: number | null;
+  /** The tag of the entry of the relay that forwards it; none for a direct one, and at relays. */
+  readonly through?: string | undefined;
   /**
    * Takes the connection over when a record on it was not authentic. Nothing may be written to it any more, and whoever has changed the
    * bytes must not learn that it was noticed (DESIGN §3.2). It is paused, and must get a listener for errors at once. Without
@@ -84,6 +86,8 @@ const LEAST_RECORD_BYTES = 512;
 export class Carrier {
   readonly id: number;
   readonly transport: string;
+  /** The tag of the entry of the relay that forwards it; null for a direct one. */
+  readonly through: string | null;
   readonly ledger: CarrierLedger<SentItem>;
   readonly attachedMs: number;
   /** Whether a record under the carrier's own keys has come from the peer; before that it carries nothing. */
@@ -132,6 +136,7 @@ export class Carrier {
     const nowMs = env.clock.monotonicMs();
     this.id = link.carrierId;
     this.transport = link.transport;
+    this.through = link.through ?? null;
     this.confirmed = options.confirmed;
     this.attachedMs = nowMs;
     this.lastReceivedMs = nowMs;

@@ -1,9 +1,12 @@
 import {
   type AttachReply,
   type ClientAttach,
+  type ClientHandshake,
   type ClientHandshakeDone,
   drawPaddingBytes,
-  flightShapeOf,
+  FIRST_CARRIER_ID,
+  type ForwardAttach,
+  MAX_FLIGHT_PADDING_BYTES,
   ProtocolError,
   RecordOpener,
   RecordSealer,
@@ -41,8 +44,6 @@ export interface AttachOptions {
   readonly transport: string;
   readonly signal: AbortSignal;
 }
-
-const REFUSALS = { 'unknown-session': 'unknown-session', busy: 'relay-busy' } as const;
 
 /** Feeds the connection to the handshake until the relay has answered; leaves the connection paused. */
 function exchange(
@@ -83,43 +84,119 @@ function exchange(
   });
 }
 
-/**
- * Runs the client's handshake over a fresh connection, which it takes over. Rejects with a `TunnelError` (`failed`, `not-authentic`,
- * `unknown-session`, `relay-busy`) or the signal's reason; the connection is let go then.
- */
-export async function attachOver(env: Env, conn: Conn, options: AttachOptions): Promise<AttachedCarrier> {
-  const { relay, attach, relayClock, signal } = options;
-  const startMs = env.clock.monotonicMs();
+/** What `shakeHands` needs. */
+export interface HandshakeOptions {
+  readonly relay: RelayIdentity;
+  readonly attach: ClientAttach | ForwardAttach;
+  /** Gives the stamp, and is corrected from the answer. */
+  readonly relayClock: RelayClock;
+  readonly signal: AbortSignal;
+  /** The largest padding of the flight; that of every flight unless said. */
+  readonly maxPaddingBytes?: number | undefined;
+}
+
+function startHandshake(env: Env, options: Omit<HandshakeOptions, 'signal'>): ClientHandshake {
+  const { relay, attach, relayClock, maxPaddingBytes: maxBytes = MAX_FLIGHT_PADDING_BYTES } = options;
+  return startClientHandshake({
+    relayPublicKey: relay.publicKey,
+    accessSecret: relay.accessSecret,
+    attach,
+    ...relayClock.stamp(),
+    paddingBytes: drawPaddingBytes({ fraction: env.random.fraction(), minBytes: 0, maxBytes }),
+    random: (count) => env.random.bytes(count),
+  });
+}
+
+/** Lets a connection go when its handshake has failed: nobody is to see at what. */
+async function orLetGo<T>(env: Env, conn: Conn, handshake: () => Promise<T>): Promise<T> {
   conn.on('error', () => {});
   try {
-    const padding = { fraction: env.random.fraction(), ...flightShapeOf(relay.accessSecret).client };
-    const handshake = startClientHandshake({
-      relayPublicKey: relay.publicKey,
-      accessSecret: relay.accessSecret,
-      attach,
-      ...relayClock.stamp(),
-      paddingBytes: drawPaddingBytes(padding),
-      random: (count) => env.random.bytes(count),
-    });
-    conn.write(handshake.flight);
-    const { reply, keys, sessionSecret, leftover } = await exchange(conn, handshake.receive, signal);
-    relayClock.correct(reply.relayTimeMs);
-    if (reply.status !== 'accepted')
-      throw new TunnelError(REFUSALS[reply.status], `the relay answers: ${reply.status}`);
-    const carrierId = attach.kind === 'new' ? 0 : attach.carrierId;
-    const link: CarrierLink = {
-      carrierId,
-      transport: options.transport,
-      conn,
-      sealer: new RecordSealer(keys.send),
-      opener: new RecordOpener(keys.receive),
-      roundTripMs: Math.max(0.1, env.clock.monotonicMs() - startMs),
-    };
-    return { link, reply, sessionSecret, leftover };
+    return await handshake();
   } catch (error) {
     if (error instanceof TunnelError && error.code !== 'failed') linger(env, conn);
     else conn.destroy();
     if (error instanceof ProtocolError) throw new TunnelError('not-authentic', error.message, { cause: error });
     throw error;
   }
+}
+
+async function greet(env: Env, conn: Conn, options: HandshakeOptions): Promise<ClientHandshakeDone> {
+  const handshake = startHandshake(env, options);
+  conn.write(handshake.flight);
+  const done = await exchange(conn, handshake.receive, options.signal);
+  options.relayClock.correct(done.reply.relayTimeMs);
+  return done;
+}
+
+/**
+ * Runs a handshake over a fresh connection, whatever the relay's authenticated answer says; leaves the connection paused. Rejects with a
+ * `TunnelError` (`failed`, `not-authentic`) or the signal's reason; the connection is let go then.
+ */
+export function shakeHands(env: Env, conn: Conn, options: HandshakeOptions): Promise<ClientHandshakeDone> {
+  return orLetGo(env, conn, () => greet(env, conn, options));
+}
+
+/** The carrier that a handshake has made. Throws a `TunnelError` (`unknown-session`, `relay-busy`) when the relay has refused it. */
+function carrierOf(done: ClientHandshakeDone, link: Omit<CarrierLink, 'sealer' | 'opener'>): AttachedCarrier {
+  const { reply, keys, sessionSecret, leftover } = done;
+  if (reply.status !== 'accepted') {
+    throw new TunnelError(reply.status === 'busy' ? 'relay-busy' : reply.status, `the relay answers: ${reply.status}`);
+  }
+  const sealed = { ...link, sealer: new RecordSealer(keys.send), opener: new RecordOpener(keys.receive) };
+  return { link: sealed, reply, sessionSecret, leftover };
+}
+
+function carrierIdOf(attach: ClientAttach): number {
+  return attach.kind === 'new' ? FIRST_CARRIER_ID : attach.carrierId;
+}
+
+/**
+ * Runs the client's handshake over a fresh connection, which it takes over. Rejects with a `TunnelError` (`failed`, `not-authentic`,
+ * `unknown-session`, `relay-busy`) or the signal's reason; the connection is let go then.
+ */
+export function attachOver(env: Env, conn: Conn, options: AttachOptions): Promise<AttachedCarrier> {
+  const { attach, transport } = options;
+  const startMs = env.clock.monotonicMs();
+  return orLetGo(env, conn, async () => {
+    const done = await greet(env, conn, options);
+    const roundTripMs = Math.max(0.1, env.clock.monotonicMs() - startMs);
+    return carrierOf(done, { carrierId: carrierIdOf(attach), transport, conn, roundTripMs });
+  });
+}
+
+/** A relay that is asked to forward. */
+export interface Forwarder {
+  readonly relay: RelayIdentity;
+  readonly relayClock: RelayClock;
+  /** The tag of its entry. */
+  readonly tag: string;
+}
+
+/**
+ * Runs the client's handshake with the home of its session over a fresh connection to another relay, which is asked to forward
+ * (docs/spec/reroute.md). Rejects like `attachOver`, and with `not-forwarded` when the other relay does not.
+ */
+export function attachThrough(
+  env: Env,
+  conn: Conn,
+  options: AttachOptions & { readonly forwarder: Forwarder },
+): Promise<AttachedCarrier> {
+  const { attach, transport, signal, relay, forwarder } = options;
+  const startMs = env.clock.monotonicMs();
+  return orLetGo(env, conn, async () => {
+    const inner = startHandshake(env, { ...options, maxPaddingBytes: 0 });
+    const { reply, leftover } = await greet(env, conn, {
+      ...forwarder,
+      attach: { kind: 'forward', homeKey: relay.publicKey, flight: inner.flight },
+      signal,
+      maxPaddingBytes: Math.max(0, MAX_FLIGHT_PADDING_BYTES - inner.flight.length),
+    });
+    // Whatever the forwarder says: only the home can end the session.
+    if (reply.status !== 'accepted') throw new TunnelError('not-forwarded', 'the other relay does not forward');
+    const first = leftover.length === 0 ? null : inner.receive(leftover);
+    const done = first ?? (await exchange(conn, inner.receive, signal));
+    options.relayClock.correct(done.reply.relayTimeMs);
+    const roundTripMs = Math.max(0.1, env.clock.monotonicMs() - startMs);
+    return carrierOf(done, { carrierId: carrierIdOf(attach), transport, conn, roundTripMs, through: forwarder.tag });
+  });
 }
