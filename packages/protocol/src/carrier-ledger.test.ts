@@ -133,6 +133,20 @@ describe('CarrierLedger', () => {
     });
   }
 
+  it('fills a long and quick path in a few round trips, since bursts come as bursts', () => {
+    const simulation = link({ rateAt: () => 125_000, delayMs: 50, recordBytes: 8192 });
+    simulation.run(5 * 110);
+    const { rate } = measure(simulation, 1000);
+    assert.ok(rate >= 0.9 * 125_000, `${rate} of 125000 bytes per millisecond`);
+  });
+
+  it('does not take the pace of a bottleneck for a burst', () => {
+    const simulation = link({ rateAt: () => 50, delayMs: 50, recordBytes: 1400 });
+    const { queueBytes } = measure(simulation, 5000);
+    // The first bytes in flight are all that may have to queue.
+    assert.ok(queueBytes <= BOUNDS.initialBytes + 1400, `${queueBytes} bytes`);
+  });
+
   for (const returnQueueMs of [100, 300]) {
     it(`is not starved by acknowledgements that queue for ${returnQueueMs} ms behind the peer's own bytes`, () => {
       const path = {

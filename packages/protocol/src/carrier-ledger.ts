@@ -1,3 +1,5 @@
+import { Burst } from './burst.ts';
+
 /** What limits a carrier's bytes in flight. */
 export interface LedgerBounds {
   /** In flight before anything is known of the carrier. */
@@ -35,6 +37,10 @@ interface Entry<Item> {
 const QUEUE_MS = 100;
 /** A queue that does not go below this for a round trip says that the carrier is full. */
 const FULL_QUEUE_MS = 25;
+/** A burst that came together shows that the path holds more, but not more than so many times as much. */
+const MOST_GROWTH = 8;
+/** A smaller part of the first bytes in flight says nothing: a few records pass anything at once. */
+const TELLING_SHARE = 3 / 4;
 /** The longest queue on the way back that is made up for: what the peer allows itself, and as much for its unevenness. */
 const MAX_RETURN_QUEUE_MS = 200;
 /** Clocks drift apart: what counts as the least time from here to there grows by this share of the time that passes. */
@@ -60,7 +66,8 @@ const UNKNOWN_PATH = { leastRttMs: Number.POSITIVE_INFINITY, leastWayMs: Number.
  * measured as in LEDBAT (RFC 6817): how much longer an entry was on its way than the quickest one. Both rest on the peer's word for when
  * it arrived, because acknowledgements come in bunches and have to queue behind what the peer itself sends: with both directions full, a
  * sender that went by the round trip would take the other's queue for its own and starve. The limit is rate × (the way back + the way there
- * without queue + `QUEUE_MS`); while there is no queue, at least twice the rate × round trip, so that it doubles each round trip.
+ * without queue + `QUEUE_MS`). While there is no queue, it is the limit that makes the rate. So it is at least twice the rate × round trip
+ * and doubles with each; where bytes that were sent together have come together, it is what the path brings in a round trip at their pace.
  *
  * Pure: times are arguments, in milliseconds of a monotonic clock.
  */
@@ -92,6 +99,9 @@ export class CarrierLedger<Item> {
   #isRamping = true;
   #roundEndBytes = 0;
   #roundQueueMs = Number.POSITIVE_INFINITY;
+  readonly #burst = new Burst();
+  /** What the bursts of the present round trip have shown the path to hold. */
+  #burstWindowBytes = 0;
 
   /** `roundTripMs` is what the handshake took. */
   constructor(bounds: LedgerBounds, start: { nowMs: number; roundTripMs: number } & KnownPath) {
@@ -155,7 +165,8 @@ export class CarrierLedger<Item> {
     const { rate } = this;
     if (rate === 0) return this.#bounds.initialBytes;
     const pathMs = this.#unqueuedMs + QUEUE_MS;
-    const bytes = rate * (this.#isRamping ? Math.max(pathMs, 2 * this.#unqueuedMs) : pathMs);
+    let bytes = rate * pathMs;
+    if (this.#isRamping) bytes = Math.max(bytes, 2 * rate * this.#unqueuedMs, this.#burstWindowBytes);
     return Math.min(this.#bounds.maxBytes, Math.max(this.#bounds.minBytes, bytes));
   }
 
@@ -192,6 +203,7 @@ export class CarrierLedger<Item> {
   acknowledge(records: number, nowMs: number): Item[] {
     const items: Item[] = [];
     let last: Entry<Item> | undefined;
+    const deliveredBefore = this.#deliveredBytes;
     const arrivedMs = this.#nextArrivedMs;
     this.#nextArrivedMs = null;
     for (;;) {
@@ -210,6 +222,7 @@ export class CarrierLedger<Item> {
     }
     this.#arrivedMs = arrivedMs;
     this.#measure(last, nowMs);
+    this.#measureBurst(this.#deliveredBytes - deliveredBefore, { sentMs: last.sentMs, arrivedMs: arrivedMs ?? nowMs });
     return items;
   }
 
@@ -225,6 +238,8 @@ export class CarrierLedger<Item> {
       this.#isRamping = this.#roundQueueMs < FULL_QUEUE_MS;
       this.#roundQueueMs = Number.POSITIVE_INFINITY;
       this.#roundEndBytes = this.#deliveredBytes;
+      this.#burst.end();
+      this.#burstWindowBytes = 0;
     }
     const isTold = arrivedMs !== null && entry.arrivedMs !== null;
     const elapsedMs = isTold ? arrivedMs - entry.arrivedMs : nowMs - entry.deliveredMs;
@@ -235,6 +250,14 @@ export class CarrierLedger<Item> {
     this.#rate = sample;
     this.#rateSinceMs = nowMs;
     this.#rateMemoryMs = RATE_MEMORY_MS;
+  }
+
+  #measureBurst(bytes: number, times: { sentMs: number; arrivedMs: number }): void {
+    const burst = this.#burst;
+    burst.add(bytes, { ...times, gapMs: this.#unqueuedMs / 4 });
+    if (burst.bytes < this.#bounds.initialBytes * TELLING_SHARE) return;
+    const heldBytes = Math.min(burst.rate * this.#unqueuedMs, MOST_GROWTH * burst.bytes);
+    this.#burstWindowBytes = Math.max(this.#burstWindowBytes, heldBytes);
   }
 
   /** `wayMs`: from here to there on two clocks; null when the peer does not tell, and then all queueing counts as ours. */

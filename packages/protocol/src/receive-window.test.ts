@@ -63,19 +63,68 @@ describe('ReceiveWindow', () => {
     assert.equal(window.crowd(22_000), null);
   });
 
+  it('grows at once to what a burst has shown, eight times at most', () => {
+    const size = (burstMs: number) => {
+      const window = new ReceiveWindow(BOUNDS, 0);
+      window.consume(100, 100, 100);
+      window.consume(400, 100 + burstMs, 100);
+      return window.bytes;
+    };
+    assert.equal(size(0), 8000);
+    assert.equal(size(8), 5000);
+    assert.equal(size(20), 2000);
+    // What came before the burst does not count.
+    const window = new ReceiveWindow(BOUNDS, 0);
+    window.consume(10, 20, 100);
+    for (const nowMs of [100, 108]) window.consume(320, nowMs, 100);
+    assert.equal(window.bytes, 4000);
+  });
+
+  it('tells of a large window often, and of a small one when half of it is used', () => {
+    const tellings = (initialBytes: number) => {
+      const window = new ReceiveWindow({ initialBytes, maxBytes: initialBytes }, 0);
+      let count = 0;
+      for (let share = 0; share < 64; share += 1) {
+        if (window.consume(initialBytes / 64, share, 100) !== null) count += 1;
+      }
+      return count;
+    };
+    assert.deepEqual([256 * 1024, 2 ** 20, 2 ** 21, 2 ** 24].map(tellings), [2, 2, 4, 8]);
+  });
+
   it('leaves room for others to grow, and gives back what it took', () => {
     const pool = { leftBytes: 16_000 };
     const windows = Array.from({ length: 10 }, () => new ReceiveWindow(BOUNDS, 0, pool));
-    for (const window of windows) for (let round = 0; round < 10; round += 1) window.consume(window.bytes, 0, 50);
-    assert.deepEqual(
-      windows.map(({ bytes }) => bytes),
-      [8000, 4000, 4000, 2000, 2000, 1000, 1000, 1000, 1000, 1000],
-    );
+    for (const window of windows) {
+      const leftBytes = pool.leftBytes;
+      for (let round = 0; round < 10; round += 1) window.consume(window.bytes, 0, 50);
+      assert.ok(pool.leftBytes >= leftBytes / 8, 'one has taken nearly everything');
+      assert.ok(window.bytes > BOUNDS.initialBytes || leftBytes < BOUNDS.initialBytes, 'one could not grow');
+    }
     for (const window of windows) {
       window.release();
       window.release();
     }
     assert.equal(pool.leftBytes, 16_000);
+  });
+
+  it('begins with what is known of the path, and leaves the reserve to those that need it', () => {
+    const pool = { leftBytes: 16_000 };
+    const widened = (toBytes: number) => {
+      const window = new ReceiveWindow(BOUNDS, 0, pool);
+      const limit = window.widen(toBytes, 4000);
+      assert.equal(window.limit, limit ?? BOUNDS.initialBytes);
+      assert.equal(window.bytes, window.limit);
+      return { window, limit };
+    };
+    const first = widened(8000);
+    assert.equal(first.limit, 8000);
+    assert.equal(widened(8000).limit, 6000);
+    assert.equal(pool.leftBytes, 4000);
+    assert.equal(widened(8000).limit, null);
+    first.window.release();
+    assert.equal(widened(1999).limit, null, 'a small step is not worth a frame');
+    assert.equal(widened(5000).limit, 5000);
   });
 
   it('stays as it is with a slow reader', () => {

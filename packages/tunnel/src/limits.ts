@@ -6,20 +6,23 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Bytes in flight on one carrier. The most is what a relay keeps for one live session (DESIGN §3.5). */
-export const CARRIER_IN_FLIGHT: LedgerBounds = { initialBytes: 32 * KIB, minBytes: 6 * KIB, maxBytes: 24 * MIB };
+export const CARRIER_IN_FLIGHT: LedgerBounds = { initialBytes: 32 * KIB, minBytes: 6 * KIB, maxBytes: 28 * MIB };
 
 /** What a stream's receiver takes before the reader has read; both sides start from `initialBytes` (docs/spec/wire.md). */
-export const STREAM_WINDOW: WindowBounds = { initialBytes: 256 * KIB, maxBytes: 24 * MIB };
+export const STREAM_WINDOW: WindowBounds = { initialBytes: 256 * KIB, maxBytes: 28 * MIB };
 
 /** What a session's receiver takes over all its streams; at a relay no more than what that keeps for one session (DESIGN §3.5). */
 export const SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 32 * MIB };
-export const CLIENT_SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 40 * MIB };
+export const CLIENT_SESSION_WINDOW: WindowBounds = { initialBytes: MIB, maxBytes: 48 * MIB };
 
 /**
  * What of a session's window is for the first windows of streams. Windows that have grown take the rest together: readers that have
  * stopped after a quick start must not stop everybody.
  */
 export const FIRST_WINDOWS_BYTES: number = 8 * MIB;
+
+/** Of what windows may grow by, the share for streams that have shown to need it; new ones share the rest. */
+export const PROVEN_GROWTH_SHARE = 1 / 4;
 
 /** Bytes that the streams of a session hold beyond what carriers have taken; more is taken from the applications as it drains. */
 export const SESSION_PENDING_BYTES: number = 256 * KIB;

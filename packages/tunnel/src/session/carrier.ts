@@ -114,6 +114,7 @@ export class Carrier {
   readonly #env: Env;
   readonly #link: CarrierLink;
   readonly #events: CarrierEvents;
+  readonly #isPathKnown: boolean;
   #elicitedRecords = 0;
   #elicitedBytes = 0;
   #sentRecords = 0;
@@ -145,6 +146,7 @@ export class Carrier {
     this.#env = env;
     this.#link = link;
     this.#events = options.events;
+    this.#isPathKnown = options.path.rate > 0;
     this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, {
       nowMs,
       roundTripMs: link.roundTripMs ?? 0,
@@ -195,7 +197,7 @@ export class Carrier {
   hasRoom(elsewhereBytes: number): boolean {
     const { inFlightBytes, windowBytes, rate, leastRttMs } = this.ledger;
     const ageMs = this.#env.clock.monotonicMs() - this.#firstSentMs;
-    const startBytes = rate === 0 ? windowBytes : rate * (leastRttMs + START_MS + START_PACE * ageMs);
+    const startBytes = this.#isPathKnown ? rate * (leastRttMs + START_MS + START_PACE * ageMs) : windowBytes;
     const roomBytes = Math.min(windowBytes, startBytes);
     return this.writable && inFlightBytes < Math.max(roomBytes - elsewhereBytes, roomBytes / 4);
   }

@@ -138,6 +138,12 @@ export class SessionStream extends Duplex implements TunnelStream {
     return !this.#wantsDrain;
   }
 
+  /** Takes up to `toBytes` from the start; see `ReceiveWindow.widen`. */
+  widen(toBytes: number, reservedBytes: number): void {
+    const limit = this.#window.widen(toBytes, reservedBytes);
+    if (limit !== null) this.#host.sendWindow(this, limit);
+  }
+
   /** See `ConnExtras`. */
   releaseRead(bytes: Buffer): void {
     if (this.#soleRuns?.delete(bytes.buffer)) freeMemory(bytes);

@@ -194,6 +194,30 @@ describe('a session', () => {
     assert.equal((await runUntil(pair, readAll(other))).length, 100_000);
   });
 
+  it('begins a stream with what earlier ones have shown the path to hold', async () => {
+    const pair = await createSessionPair();
+    await pair.attach();
+    const open = async (bytes: number) => {
+      const stream = pair.client.openStream(TARGET);
+      await pair.clock.advance(10);
+      pair.accepted.at(-1)?.stream.end(Buffer.alloc(bytes));
+      return stream;
+    };
+    // What comes of a stream that nobody reads is what its window was at first.
+    const unread = async () => {
+      const before = pair.client.heldBytes;
+      await open(8 * 2 ** 20);
+      await pair.clock.advance(1000);
+      return pair.client.heldBytes - before;
+    };
+    assert.ok((await unread()) <= STREAM_WINDOW.initialBytes);
+    await runUntil(pair, readAll(await open(8_000_000)));
+    const firstBytes = await unread();
+    assert.ok(firstBytes >= 4 * STREAM_WINDOW.initialBytes, `${firstBytes} bytes`);
+    for (let count = 0; count < 4; count += 1) await unread();
+    assert.equal((await runUntil(pair, readAll(await open(8_000_000)))).length, 8_000_000);
+  });
+
   it('keeps room for others beside readers that stop after a quick start', async () => {
     const pair = await createSessionPair();
     await pair.attach();

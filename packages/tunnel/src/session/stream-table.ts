@@ -12,6 +12,7 @@ import {
   MAX_HELD_RUNS,
   MAX_OPEN_STREAMS,
   MAX_SESSION_STREAMS,
+  PROVEN_GROWTH_SHARE,
   SESSION_WINDOW,
 } from '../limits.ts';
 import { SessionStream, type StreamHost } from './session-stream.ts';
@@ -42,6 +43,7 @@ export class StreamTable {
   readonly #streams = new Map<number, SessionStream>();
   readonly #ids = new StreamIds();
   readonly #window: ReceiveWindow;
+  readonly #reservedBytes: number;
   readonly #host: StreamHost;
   #nextId = 1;
   #receivedBytes = 0;
@@ -50,12 +52,14 @@ export class StreamTable {
   constructor(options: StreamTableOptions) {
     this.#options = options;
     const bounds = options.role === 'client' ? CLIENT_SESSION_WINDOW : SESSION_WINDOW;
+    const growthBytes = bounds.maxBytes - FIRST_WINDOWS_BYTES;
+    this.#reservedBytes = growthBytes * PROVEN_GROWTH_SHARE;
     this.#window = new ReceiveWindow(bounds, options.nowMs());
     this.#host = {
       ...options.host,
       nowMs: options.nowMs,
       roundTripMs: options.roundTripMs,
-      growth: { leftBytes: bounds.maxBytes - FIRST_WINDOWS_BYTES },
+      growth: { leftBytes: growthBytes },
       consumed: (bytes) => this.#consumed(bytes),
       runsHeld: (runs) => {
         this.#heldRuns += runs;
@@ -85,7 +89,14 @@ export class StreamTable {
     if (this.#streams.size >= MAX_OPEN_STREAMS) return this.refused('busy');
     const id = this.#nextId;
     this.#nextId += 1;
-    return this.#add(id);
+    const stream = this.#add(id);
+    this.#widen(stream);
+    return stream;
+  }
+
+  /** Lets a new stream begin with what earlier ones have shown the path to hold. */
+  #widen(stream: SessionStream): void {
+    stream.widen(this.#window.grownBytes / 2, this.#reservedBytes);
   }
 
   /** A stream of ours that is over before anybody hears of it. */
@@ -130,8 +141,12 @@ export class StreamTable {
     stream.noteOpened();
     // Its RESET may have overtaken it on another carrier.
     if (stream.destroyed) return;
-    if (this.#streams.size > this.#options.maxStreams) stream.reset('busy');
-    else this.#options.onStream(stream, target);
+    if (this.#streams.size > this.#options.maxStreams) {
+      stream.reset('busy');
+      return;
+    }
+    this.#widen(stream);
+    this.#options.onStream(stream, target);
   }
 
   /** `isSole`: the frame's bytes are the only part of their record that anybody keeps. */
