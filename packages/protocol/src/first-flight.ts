@@ -9,6 +9,7 @@
 import { hash } from 'node:crypto';
 import { ByteReader } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
+import { type FlightShape, flightShapeOf } from './flight-shape.ts';
 import { deriveKey, expectKey, KEY_BYTES, open, seal, TAG_BYTES } from './keys.ts';
 
 /** The most bytes that a flight, of either side, may have. */
@@ -74,12 +75,13 @@ export interface Channel {
   readonly id: string;
   readonly accessSecret: Buffer;
   readonly commitKey: Buffer;
+  readonly shape: FlightShape;
 }
 
 /** Prepares a channel from its access secret (32 bytes). */
 export function prepareChannel(id: string, accessSecret: Buffer): Channel {
   expectKey(accessSecret, 'access secret');
-  return { id, accessSecret, commitKey: deriveKey(accessSecret, 'channel commit') };
+  return { id, accessSecret, commitKey: deriveKey(accessSecret, 'channel commit'), shape: flightShapeOf(accessSecret) };
 }
 
 /** The tag by which a relay finds the channel of a flight; it also binds the flight to that one secret. */

@@ -12,6 +12,7 @@ export { ByteReader, MAX_VARINT, varintLength, writeVarint } from './bytes.ts';
 export { CarrierLedger, type KnownPath, type LedgerBounds } from './carrier-ledger.ts';
 export { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 export { type Channel, MAX_FLIGHT_BYTES, prepareChannel } from './first-flight.ts';
+export { flightShapeOf, lessPadding, NO_PADDING, type PaddingRange } from './flight-shape.ts';
 export {
   type ControlFrame,
   type DataFrame,
@@ -48,7 +49,7 @@ export {
   lookupId,
   lookupKeyOf,
 } from './lookup.ts';
-export { drawPaddingBytes, MAX_FLIGHT_PADDING_BYTES, type PaddingBounds } from './padding.ts';
+export { drawPaddingBytes, type PaddingBounds } from './padding.ts';
 export { Reassembly } from './reassembly.ts';
 export { type GrowthPool, ReceiveWindow, type WindowBounds } from './receive-window.ts';
 export {

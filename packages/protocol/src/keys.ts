@@ -28,6 +28,7 @@ export type KeyLabel =
   | 'channel commit'
   | 'client flight'
   | 'relay flight'
+  | 'flight shape'
   | 'session'
   | 'attach'
   | 'lookup'

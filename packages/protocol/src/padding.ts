@@ -1,6 +1,3 @@
-/** The largest padding of a flight: with any attach request of this version the flight still fits one ordinary TCP segment. */
-export const MAX_FLIGHT_PADDING_BYTES = 1200;
-
 /** Where a padding length is drawn from. */
 export interface PaddingBounds {
   /** A random number from 0 (inclusive) to 1 (exclusive). */

@@ -20,6 +20,7 @@ import {
   sealFlight,
 } from './first-flight.ts';
 import { FlightReader, type OpenedFlight } from './flight-reader.ts';
+import type { PaddingRange } from './flight-shape.ts';
 import { type CarrierKeys, exportSessionSecret, type RandomBytes } from './handshake.ts';
 import { homeTagFits } from './home-tag.ts';
 import { KEY_BYTES, type KeyPair } from './keys.ts';
@@ -53,6 +54,8 @@ export interface RelayHandshakeDone {
 /** An attach request that only someone who talks to this relay's key can have made. */
 export interface AttachAttempt {
   readonly request: AttachRequest;
+  /** Where the padding of the answer is drawn from. */
+  readonly padding: PaddingRange;
   /** Whether a resume request was made with this session secret, in constant time; false for a new session. */
   verifyResume(sessionSecret: Buffer): boolean;
   /** Whether a forward request names the relay with this static public key, in constant time; false for other requests. */
@@ -72,6 +75,8 @@ export interface ClientFlight {
   readonly stampMs: number;
   /** Whether that clock has been corrected from a relay's reply. */
   readonly synced: boolean;
+  /** The answer is to come after a random time below this, in milliseconds. */
+  readonly answerDelayMs: number;
   /** The flight's name in the replay memory. */
   readonly replayId: Buffer;
   /** The flight itself, for whoever is to judge it anew. */
@@ -105,6 +110,7 @@ function openAttempt(flight: OpenedFlight, channel: Channel, relayKey: KeyPair):
 
   return {
     request,
+    padding: channel.shape.relay,
     verifyResume: (sessionSecret) =>
       request.kind === 'resume' &&
       attachMacFits(request.mac, { ...request, sessionSecret, handshakeHash: noise.payloadHash }),
@@ -139,6 +145,7 @@ export class RelayHandshake {
     if (flight === null || channel === null) return null;
     return {
       channelId: channel.id,
+      answerDelayMs: channel.shape.answerDelayMs,
       stampMs: flight.header.stampMs,
       synced: flight.header.synced,
       replayId: flight.head.subarray(SALT_BYTES, SALT_BYTES + REPLAY_ID_BYTES),

@@ -44,6 +44,7 @@ function inMemory(
   return {
     transport: opaque,
     env: { network: proxied(network, proxy), clock, random: new SeededRandom(2), log: () => {} },
+    options: { delay: '0' },
     bulkBytes,
     maxBufferedBytes: MEBIBYTE,
     passesGarbage: true,

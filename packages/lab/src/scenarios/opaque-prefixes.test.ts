@@ -91,7 +91,7 @@ describe('a TLS handshake inside a carrier', needs('openssl', 'curl'), () => {
       const [passages = []] = world.tap.connections;
       const packets = packetsOf(passages);
       const outer = prefix === 'tls' ? 'tls' : 'unknown';
-      // The first set is of the handshake's own flights, whose lengths are random: it is measured, not excluded (docs/resistance.md).
+      // The first set is of the handshake's own flights, whose lengths are random: flight-bursts.test.ts judges them.
       assert.equal(judgeByOpenGfw(packets, { fromStart: false }).isFlagged, false);
       const carrier = packets.slice(
         packets.findIndex(({ from }, at) => at > 0 && from === 'client' && packets[at - 1]?.from === 'server'),

@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type ClientAttach, type ForwardAttach, keyPairOf, linkSecret, startClientHandshake } from '@rozan/protocol';
+import {
+  type ClientAttach,
+  type ForwardAttach,
+  keyPairOf,
+  linkSecret,
+  NO_PADDING,
+  startClientHandshake,
+} from '@rozan/protocol';
 import { type AttachedCarrier, type Conn, type RelayIdentity, shakeHands } from '@rozan/tunnel';
 import { LabDialer } from '../testing/lab-dialer.ts';
 import { networkMethods, recordDials, takeFlight } from '../testing/recording.ts';
@@ -203,7 +210,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
           relayClock: toForwarder.relayClock,
           attach: { kind: 'forward', homeKey: home.entry.key, flight },
           signal: NEVER,
-          maxPaddingBytes: 0,
+          padding: NO_PADDING,
         }),
       );
       assert.equal(reply.status, 'busy');
@@ -239,7 +246,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
     const link = linkTo(home, relayKeyOf(forwarder));
     const pass = async () => {
       const conn = await setup.toHome.connect(NEVER);
-      const options = { relay: link, relayClock: setup.toHome.relayClock, signal: NEVER, maxPaddingBytes: 0 };
+      const options = { relay: link, relayClock: setup.toHome.relayClock, signal: NEVER, padding: NO_PADDING };
       return await world.runUntil(shakeHands(world.env, conn, { ...options, attach: { kind: 'forwarded', flight } }));
     };
     assert.equal((await pass()).reply.status, 'accepted');

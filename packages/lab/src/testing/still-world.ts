@@ -24,6 +24,11 @@ export class HandshakeOutcomes extends RelayMetrics {
     while (this.#undecided > 0) await this.next();
   }
 
+  /** Connections that have come and are not decided. */
+  get undecided(): number {
+    return this.#undecided;
+  }
+
   /** A connection has come to the relay. */
   arrived(): void {
     this.#undecided += 1;
@@ -67,7 +72,9 @@ export async function startStillWorld(): Promise<StillWorld> {
       outcomes.arrived();
       onConn(conn);
     });
-  const relayEnv: Env = { ...env, network: { ...networkMethods(network), listen } };
+  // Whatever a relay draws is the least there is, so that no answer waits for the clock that stands still.
+  const random = { bytes: (count: number) => env.random.bytes(count), fraction: () => 0 };
+  const relayEnv: Env = { ...env, random, network: { ...networkMethods(network), listen } };
   const start = () => startRelay(relayEnv, { folder: folder.path, counters: outcomes, egressAllow });
   let relay = await start();
   stack.defer(() => relay[Symbol.asyncDispose]());

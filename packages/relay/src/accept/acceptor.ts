@@ -4,7 +4,8 @@ import {
   type Channel,
   type ClientFlight,
   type KeyPair,
-  MAX_FLIGHT_PADDING_BYTES,
+  lessPadding,
+  NO_PADDING,
   ProtocolError,
   RecordOpener,
   RecordSealer,
@@ -176,6 +177,8 @@ export class Acceptor {
       this.#turnAway(arrival, verdict);
       return;
     }
+    if (!arrival.isHandedOver) await this.#delayAnswer(flight.answerDelayMs);
+    if (arrival.conn.destroyed) return;
     const attempt = flight.open();
     const sibling = this.#options.siblings.ofChannel(flight.channelId);
     if (sibling !== null) await this.#takeForwarded(arrival, flight, { sibling, attempt, bytes: flight.bytes });
@@ -215,6 +218,13 @@ export class Acceptor {
       if (error instanceof ProtocolError) return null;
       throw error;
     }
+  }
+
+  /** How soon a relay answers is one of the things by which all of them could be recognised. */
+  async #delayAnswer(mostMs: number): Promise<void> {
+    const { clock, random } = this.#env;
+    const delayMs = mostMs * random.fraction();
+    if (delayMs > 0) await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
   }
 
   #openSession(arrival: Arrival, flight: ClientFlight, attempt: AttachAttempt): void {
@@ -299,10 +309,10 @@ export class Acceptor {
       conn.write(done.flight);
       return done;
     }
-    const head = sealReply(this.#env, link.attempt, { status: 'accepted', retentionMs, maxPaddingBytes: 0 }).flight;
-    // Together, and with what the sibling puts before it, no longer than another flight.
-    const maxPaddingBytes = MAX_FLIGHT_PADDING_BYTES - head.length;
-    const done = sealReply(this.#env, attempt, { status, retentionMs, maxPaddingBytes });
+    const head = sealReply(this.#env, link.attempt, { status: 'accepted', retentionMs, padding: NO_PADDING }).flight;
+    // Together, and with what the sibling puts in the place of the first, no longer than another flight.
+    const padding = lessPadding(attempt.padding, head.length);
+    const done = sealReply(this.#env, attempt, { status, retentionMs, padding });
     conn.write(Buffer.concat([head, done.flight]));
     return done;
   }

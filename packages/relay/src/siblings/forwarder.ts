@@ -1,4 +1,4 @@
-import type { AttachAttempt } from '@rozan/protocol';
+import { type AttachAttempt, NO_PADDING } from '@rozan/protocol';
 import { type Conn, type Env, sleep, splice, TunnelError } from '@rozan/tunnel';
 import { sealReply } from '../accept/reply.ts';
 import type { Resolver } from '../egress/resolver.ts';
@@ -131,7 +131,7 @@ export class Forwarder {
 
   #splice({ conn, attempt, guest, leftover }: ForwardRequest, home: HomeConn, end: () => void): void {
     const { counters, retentionMs } = this.#options;
-    const { flight } = sealReply(this.#env, attempt, { status: 'accepted', retentionMs, maxPaddingBytes: 0 });
+    const { flight } = sealReply(this.#env, attempt, { status: 'accepted', retentionMs, padding: NO_PADDING });
     conn.write(Buffer.concat([flight, home.leftover]));
     if (leftover.length > 0) home.conn.write(leftover);
     guest.leave();

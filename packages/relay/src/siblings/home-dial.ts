@@ -1,4 +1,4 @@
-import { parseHostPort, parseIpAddress } from '@rozan/protocol';
+import { flightShapeOf, lessPadding, parseHostPort, parseIpAddress } from '@rozan/protocol';
 import { type Conn, type Env, findTransport, race, shakeHands, TunnelError } from '@rozan/tunnel';
 import type { Resolver } from '../egress/resolver.ts';
 import { FORWARD_BOUNDS } from '../limits/constants.ts';
@@ -63,12 +63,9 @@ export async function dialHome(env: Env, sibling: Sibling, options: HomeDialOpti
     relayClock,
     attach: { kind: 'forwarded', flight },
     signal,
-    maxPaddingBytes: FORWARDED_PADDING_BYTES,
+    padding: lessPadding(flightShapeOf(secret).client, flight.length),
   });
   if (reply.status === 'accepted') return { conn, leftover };
   conn.destroy();
   throw new TunnelError('not-forwarded', 'the home does not want the flight');
 }
-
-/** The whole flight is no longer than another one then. */
-const FORWARDED_PADDING_BYTES = 900;

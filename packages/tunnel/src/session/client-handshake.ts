@@ -6,7 +6,10 @@ import {
   drawPaddingBytes,
   FIRST_CARRIER_ID,
   type ForwardAttach,
-  MAX_FLIGHT_PADDING_BYTES,
+  flightShapeOf,
+  lessPadding,
+  NO_PADDING,
+  type PaddingRange,
   ProtocolError,
   RecordOpener,
   RecordSealer,
@@ -91,18 +94,18 @@ export interface HandshakeOptions {
   /** Gives the stamp, and is corrected from the answer. */
   readonly relayClock: RelayClock;
   readonly signal: AbortSignal;
-  /** The largest padding of the flight; that of every flight unless said. */
-  readonly maxPaddingBytes?: number | undefined;
+  /** That of the channel unless said. */
+  readonly padding?: PaddingRange | undefined;
 }
 
 function startHandshake(env: Env, options: Omit<HandshakeOptions, 'signal'>): ClientHandshake {
-  const { relay, attach, relayClock, maxPaddingBytes: maxBytes = MAX_FLIGHT_PADDING_BYTES } = options;
+  const { relay, attach, relayClock, padding = flightShapeOf(relay.accessSecret).client } = options;
   return startClientHandshake({
     relayPublicKey: relay.publicKey,
     accessSecret: relay.accessSecret,
     attach,
     ...relayClock.stamp(),
-    paddingBytes: drawPaddingBytes({ fraction: env.random.fraction(), minBytes: 0, maxBytes }),
+    paddingBytes: drawPaddingBytes({ fraction: env.random.fraction(), ...padding }),
     random: (count) => env.random.bytes(count),
   });
 }
@@ -184,12 +187,12 @@ export function attachThrough(
   const { attach, transport, signal, relay, forwarder } = options;
   const startMs = env.clock.monotonicMs();
   return orLetGo(env, conn, async () => {
-    const inner = startHandshake(env, { ...options, maxPaddingBytes: 0 });
+    const inner = startHandshake(env, { ...options, padding: NO_PADDING });
     const { reply, leftover } = await greet(env, conn, {
       ...forwarder,
       attach: { kind: 'forward', homeKey: relay.publicKey, flight: inner.flight },
       signal,
-      maxPaddingBytes: Math.max(0, MAX_FLIGHT_PADDING_BYTES - inner.flight.length),
+      padding: lessPadding(flightShapeOf(forwarder.relay.accessSecret).client, inner.flight.length),
     });
     // Whatever the forwarder says: only the home can end the session.
     if (reply.status !== 'accepted') throw new TunnelError('not-forwarded', 'the other relay does not forward');

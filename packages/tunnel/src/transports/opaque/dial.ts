@@ -14,9 +14,9 @@ const NEVER: AbortSignal = new AbortController().signal;
 export async function dialOpaque(env: Env, options: TransportDialOptions<OpaqueParams>): Promise<Conn> {
   const { address, params, signal } = options;
   const conn = await env.network.dial(address, { signal });
-  if (params.prefix === undefined) return conn;
   try {
     if (params.delayMs > 0) await sleep(env, params.delayMs * env.random.fraction(), signal ?? NEVER);
+    if (params.prefix === undefined) return conn;
     if (params.prefix === 'http') return dressAsRequest(env, conn, { params, address });
     return await (params.prefix === 'ssh'
       ? greetAsSsh(env, conn, { params, signal })

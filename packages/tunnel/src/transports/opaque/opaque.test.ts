@@ -29,6 +29,7 @@ function inMemory(options: InMemory): TransportFixture {
   return {
     transport: opaque,
     env: { network, clock, random: new SeededRandom(2), log: () => {} },
+    options: { delay: '0' },
     bulkBytes,
     maxBufferedBytes: MEBIBYTE,
     passesGarbage: true,
@@ -43,7 +44,14 @@ transportSuite('opaque in memory, in small pieces', () =>
 );
 
 test('params: keys of later versions are ignored', () => {
-  assert.deepEqual(opaque.parseParams({ dress: 'ssh', nested: { deep: true } }), {});
+  assert.deepEqual(opaque.parseParams({ dress: 'ssh', nested: { deep: true }, delayMs: 3 }), { delayMs: 3 });
+});
+
+test('params: entries of the first version have no delay, and no delay is longer than a relay may draw', () => {
+  assert.deepEqual(opaque.parseParams({}), { delayMs: 0 });
+  for (const delayMs of [-1, 13, Number.NaN, '3', null]) {
+    if (delayMs !== null) assert.throws(() => opaque.parseParams({ delayMs }), { code: 'bad-params' });
+  }
 });
 
 test('the list finds it by name', () => {

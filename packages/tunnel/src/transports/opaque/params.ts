@@ -15,6 +15,8 @@ export interface Prefixed {
 /** Bare: uniform bytes from the first on. */
 export interface BareParams {
   readonly prefix?: undefined;
+  /** As with a prefix. */
+  readonly delayMs: number;
 }
 
 /** A request with a body without a declared length, and its answer. */
@@ -68,11 +70,15 @@ export function membersOf(input: unknown): Members {
   throw new TunnelError('bad-params', 'the params of this transport are an object');
 }
 
+function delayOf(value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && value <= MAX_DELAY_MS) return value;
+  return refuse('delayMs');
+}
+
 function parsePrefixed({ key, delayMs }: Members): Prefixed {
   if (typeof key !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(key)) refuse('key');
   if (Buffer.from(key, 'base64url').length !== MARK_KEY_BYTES) refuse('key');
-  if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) refuse('delayMs');
-  return { key, delayMs };
+  return { key, delayMs: delayOf(delayMs) };
 }
 
 function parseHttp(members: Members): HttpParams {
@@ -93,7 +99,8 @@ export function parseOpaqueParams(input: unknown): OpaqueParams {
   const members = membersOf(input);
   switch (members.prefix) {
     case undefined:
-      return Object.freeze({});
+      // Entries of version 0.1 have none.
+      return Object.freeze({ delayMs: delayOf(members.delayMs ?? 0) });
     case 'http':
       return Object.freeze(parseHttp(members));
     case 'ssh':

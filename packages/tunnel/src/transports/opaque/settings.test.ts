@@ -41,7 +41,7 @@ test('options that are none, or not of the prefix, are refused', async () => {
   for (const options of [
     { prefix: 'smtp' },
     { host: 'example.com' },
-    { delay: '3' },
+    { delay: '13' },
     { prefix: 'ssh', site: 'built-in' },
     { prefix: 'http', host: 'not a name' },
     { prefix: 'http', delay: '13' },
@@ -55,8 +55,9 @@ test('options that are none, or not of the prefix, are refused', async () => {
 
 test('params and settings with a member that is missing or wrong are refused', async () => {
   for (const prefix of PREFIXES) {
-    const settings: object = { ...Object(await opaque.createSettings(new SeededRandom(5), { prefix })) };
-    const params: object = { ...Object(opaque.paramsOf(settings)) };
+    const made = await opaque.createSettings(new SeededRandom(5), { prefix });
+    const settings: object = { ...made };
+    const params: object = { ...opaque.paramsOf(made) };
     for (const name of Object.keys(params)) {
       for (const value of [-1, 'x y', [], {}, ...(name === 'host' || name === 'prefix' ? [] : [undefined, null])]) {
         assert.throws(() => opaque.parseParams({ ...params, [name]: value }), isBadParams, `${prefix}: ${name}`);

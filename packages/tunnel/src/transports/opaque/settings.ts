@@ -51,7 +51,7 @@ export const OPAQUE_OPTIONS: Options = {
 };
 
 const OPTIONS_OF: ReadonlyMap<string | undefined, readonly string[]> = new Map([
-  [undefined, []],
+  [undefined, ['delay']],
   ['http', ['prefix', 'host', 'site', 'delay']],
   ['ssh', ['prefix', 'delay']],
   ['tls', ['prefix', 'host', 'site', 'delay']],
@@ -96,11 +96,9 @@ export async function createOpaqueSettings(random: Random, options: Options): Pr
   if (allowed === undefined) throw new TunnelError('bad-params', 'prefix takes http, ssh or tls');
   const odd = Object.keys(options).find((name) => !allowed.includes(name));
   if (odd !== undefined) throw new TunnelError('bad-params', `opaque has no option named ${odd} here`);
-  if (prefix === undefined) return Object.freeze({});
-  const common: Prefixed = {
-    key: random.bytes(MARK_KEY_BYTES).toString('base64url'),
-    delayMs: drawDelayMs(random, delay),
-  };
+  const delayMs = drawDelayMs(random, delay);
+  if (prefix === undefined) return Object.freeze({ delayMs });
+  const common: Prefixed = { key: random.bytes(MARK_KEY_BYTES).toString('base64url'), delayMs };
   if (prefix === 'ssh') return { prefix, ...common, hostKey: random.bytes(HOST_KEY_BYTES).toString('base64url') };
   const source = siteSourceOf(site, (count) => random.bytes(count));
   if (prefix === 'http') {
