@@ -1,75 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TunnelError, type TunnelErrorCode } from './errors.ts';
-import type { Network } from './network.ts';
 import { createEnv } from './real-env.ts';
 import { turnsUntil, withoutLeaks } from './testing/leak-check.ts';
 import { ManualClock } from './testing/manual-clock.ts';
-import { MemoryNetwork, type MemoryNetworkOptions } from './testing/memory-network.ts';
-import { SeededRandom } from './testing/seeded-random.ts';
+import { MemoryNetwork } from './testing/memory-network.ts';
 import { readExactly } from './testing/stream-helpers.ts';
-import { type TransportFixture, transportSuite } from './testing/transport-suite.ts';
-import { opaque } from './transports/opaque/opaque.ts';
-import { type SmallProxyOptions, startSmallProxy } from './upstream/testing/small-proxy.ts';
+import { startSmallProxy } from './upstream/testing/small-proxy.ts';
 import { viaProxy } from './upstream-proxy.ts';
 
-const MEBIBYTE = 1024 * 1024;
 const LOGIN = { user: 'ada', password: 'pä:ss' };
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 const BOTH = ['http', 'socks5'] as const;
-
-/** The same network, with each connection dialled through a proxy that is there for the time of dialling. */
-function proxied(network: Network, options: SmallProxyOptions): Network {
-  return {
-    ...viaProxy(network, { ...options, ...ANY_PORT }),
-    dial: async (...given) => {
-      const proxy = await startSmallProxy(network, options);
-      const { kind, credentials } = options;
-      try {
-        return await viaProxy(network, { kind, credentials, ...proxy.address }).dial(...given);
-      } finally {
-        await proxy.close();
-      }
-    },
-  };
-}
-
-function inMemory(
-  proxy: SmallProxyOptions,
-  options: Partial<MemoryNetworkOptions>,
-  bulkBytes: number,
-): TransportFixture {
-  const clock = new ManualClock();
-  const network = new MemoryNetwork({ clock, ...options });
-  return {
-    transport: opaque,
-    env: { network: proxied(network, proxy), clock, random: new SeededRandom(2), log: () => {} },
-    options: { delay: '0' },
-    bulkBytes,
-    maxBufferedBytes: MEBIBYTE,
-    passesGarbage: true,
-    countOpen: () => network.connections.length + network.listenerCount,
-  };
-}
-
-for (const kind of BOTH) {
-  transportSuite(`opaque through an upstream proxy: ${kind}, on real sockets`, () => {
-    const env = createEnv({ log: () => {} });
-    return {
-      transport: opaque,
-      env: { ...env, network: proxied(env.network, { kind, credentials: LOGIN }) },
-      bulkBytes: 100 * MEBIBYTE,
-      maxBufferedBytes: 64 * MEBIBYTE,
-      passesGarbage: true,
-    };
-  });
-  transportSuite(`opaque through an upstream proxy: ${kind}, in memory`, () =>
-    inMemory({ kind, credentials: null }, {}, 10 * MEBIBYTE),
-  );
-  transportSuite(`opaque through an upstream proxy: ${kind}, in small pieces`, () =>
-    inMemory({ kind, credentials: LOGIN }, { maxChunkBytes: 977, windowBytes: 4000 }, MEBIBYTE),
-  );
-}
 
 const failsWith = (code: TunnelErrorCode) => (error: unknown) => {
   assert.ok(error instanceof TunnelError);
