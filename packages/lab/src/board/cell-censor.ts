@@ -1,0 +1,16 @@
+import type { Route } from './subject.ts';
+
+/** What a censor has seen and done in a cell. */
+export interface CensorCounts {
+  readonly connections: number;
+  /** Connections on which a rule has acted. */
+  readonly acted: number;
+}
+
+/** The censor of one cell: everything between its clients and servers passes it. */
+export interface CellCensor extends AsyncDisposable {
+  /** The ways of a user who is seen at this address. */
+  routeFor(userHost: string): Route;
+  /** Of one user, or of all together. */
+  counts(userHost?: string): CensorCounts;
+}

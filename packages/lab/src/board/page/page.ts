@@ -1,0 +1,125 @@
+// The scoreboard as one HTML file that needs nothing else: styles, data, and the chart library stand in it.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { CellResult } from '../cell.ts';
+import { cellOf, falsePositivesOf, type PolicyHeading, type Scoreboard, shareText, tallyText } from '../scoreboard.ts';
+import { addTallies } from '../statistics.ts';
+import { escapeHtml } from './escape-html.ts';
+import { renderReplay } from './replay-section.ts';
+
+/** A heat map's cell: its colour says how many sessions got through; the rest is in its title. */
+function renderCell(cell: CellResult | undefined, classes: string): string {
+  if (cell === undefined) return `<td class="cell ${classes}"></td>`;
+  const { reached, survival, bootstrapMs, goodputShare } = cell;
+  const share = reached.n === 0 ? 0 : Math.round((100 * reached.k) / reached.n);
+  const seconds = (ms: number | null) => (ms === null ? '–' : `${(ms / 1000).toFixed(1)} s`);
+  const facts = [
+    `${cell.subject} under ${cell.policy}: ${tallyText(reached)}, ${shareText(reached)}`,
+    `first page p50 ${seconds(bootstrapMs.p50)}, p95 ${seconds(bootstrapMs.p95)}`,
+    survival === null
+      ? 'no long download'
+      : `${(survival.bytes / 1e6).toFixed(1)} of ${(survival.wantedBytes / 1e6).toFixed(1)} MB in ${survival.seconds.toFixed(0)} s over ${survival.connections} connections`,
+    ...(goodputShare === null ? [] : [`goodput ${(goodputShare * 100).toFixed(0)} % of what is allowed`]),
+  ];
+  const mark = survival !== null && !survival.isWhole ? ' broken' : '';
+  return `<td class="cell ${classes}" data-share tabindex="0" style="--share:${share}%" title="${escapeHtml(facts.join('\n'))}"><span class="${mark}">${share}<i> %</i></span></td>`;
+}
+
+function renderRow(board: Scoreboard, policy: PolicyHeading): string {
+  const cells = board.subjects.map((subject) =>
+    renderCell(cellOf(board, policy.id, subject.name), subject.isAdaptive ? 'adaptive' : ''),
+  );
+  const control = board.controls.find((each) => each.policy === policy.id);
+  const broken = falsePositivesOf(board, policy.id);
+  const hit = control === undefined ? '–' : tallyText(control.hit);
+  return `<tr><th scope="row" title="${escapeHtml(`${policy.name}. Source: ${policy.source}`)}">${escapeHtml(policy.id)} <small>${escapeHtml(policy.name)}</small></th>${cells.join('')}<td>${hit}</td><td>${tallyText(broken)}</td></tr>`;
+}
+
+function renderHeatMap(board: Scoreboard): string {
+  const heads = board.subjects.map(({ name }) => `<th scope="col"><span>${escapeHtml(name)}</span></th>`);
+  const rows = board.policies.map((policy) => renderRow(board, policy));
+  const labels = board.subjects.map(({ name, labels: { nDPI = 'not asked' } }) => `${name}: ${nDPI}`);
+  return `<p class="key"><span class="ramp"></span>Share of fresh sessions that fetched a page, 0 to 100 %. <span class="broken">Dotted</span>: the long download did not come whole. Framed: the adaptive client.</p>
+<div class="wide"><table class="heat"><thead><tr><td></td>${heads.join('')}<th scope="col"><span>control hit</span></th><th scope="col"><span>benign broken</span></th></tr></thead>
+<tbody>${rows.join('\n')}</tbody></table></div>
+<p class="detail" id="detail" aria-live="polite"></p>
+<p class="faint">What nDPI calls their traffic: ${escapeHtml(labels.join(', '))}.</p>`;
+}
+
+function fact(value: string, text: string): string {
+  return `<div class="fact"><b>${value}</b>${text}</div>`;
+}
+
+function renderFacts(board: Scoreboard): string {
+  const hopeful = board.policies.filter(({ hopeless }) => hopeless === undefined);
+  const cellsOf = (subject: string) => hopeful.flatMap(({ id }) => cellOf(board, id, subject) ?? []);
+  const overall = (subject: string) => addTallies(cellsOf(subject).map(({ reached }) => reached));
+  const facts = board.subjects
+    .filter(({ isAdaptive }) => isAdaptive)
+    .flatMap(({ name }) => {
+      const survivals = cellsOf(name).flatMap(({ survival }) => survival ?? []);
+      const whole = survivals.filter(({ isWhole }) => isWhole).length;
+      return [
+        fact(
+          shareText(overall(name)),
+          `sessions of the ${escapeHtml(name)} client that got through, over ${hopeful.length} policies`,
+        ),
+        fact(tallyText({ k: whole, n: survivals.length }), 'long downloads that came whole'),
+      ];
+    });
+  const best = board.subjects
+    .filter(({ family }) => family === 'peer')
+    .map(({ name }) => ({ name, tally: overall(name) }))
+    .filter(({ tally }) => tally.n > 0)
+    .toSorted((a, b) => b.tally.k / b.tally.n - a.tally.k / a.tally.n)[0];
+  if (best !== undefined)
+    facts.push(fact(shareText(best.tally), `the same of the best peer, ${escapeHtml(best.name)}`));
+  return facts.length === 0 ? '' : `<div class="facts">${facts.join('')}</div>`;
+}
+
+function renderPolicies(board: Scoreboard): string {
+  const rows = board.policies.map(
+    ({ id, name, source, hopeless }) =>
+      `<tr><th scope="row">${escapeHtml(id)}</th><td>${escapeHtml(name)}${hopeless === undefined ? '' : ` <span class="faint">(${escapeHtml(hopeless)})</span>`}</td><td>${escapeHtml(source)}</td></tr>`,
+  );
+  return `<details><summary>The policies and their sources</summary><div class="wide"><table><tbody>${rows.join('\n')}</tbody></table></div></details>`;
+}
+
+async function libraryText(name: string): Promise<string> {
+  const folder = join(createRequire(import.meta.url).resolve('uplot/package.json'), '..', 'dist');
+  const text = await readFile(join(folder, name), 'utf8');
+  return text.trim().replaceAll('</script', '<\\/script');
+}
+
+/** The page. */
+export async function renderPage(board: Scoreboard): Promise<string> {
+  const read = (name: string) => readFile(join(import.meta.dirname, name), 'utf8');
+  const [css, script, chart, chartCss] = await Promise.all([
+    read('page.css'),
+    read('page-script.js'),
+    libraryText('uPlot.iife.min.js'),
+    libraryText('uPlot.min.css'),
+  ]);
+  const data = JSON.stringify(board).replaceAll('<', '\\u003c');
+  const matrix =
+    board.cells.length === 0
+      ? ''
+      : `${renderFacts(board)}<h2>Who gets through which censor</h2>
+<p>Each row is one documented behaviour of a censor, each column a tunnel. Real programs on both sides; the censor stands between them. Touch or point at a cell, or at the name of a censor, for more.</p>
+${renderHeatMap(board)}${renderPolicies(board)}`;
+  const skipped = board.skipped.map(({ name, why }) => `${escapeHtml(name)} (${escapeHtml(why)})`).join(', ');
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Rozan: resistance</title>
+<style>${chartCss}\n${css}</style></head>
+<body><header><h1>What gets through</h1>
+<p class="faint">Rozan's lab at commit ${escapeHtml(board.commit)}, ${escapeHtml(board.date.slice(0, 10))}. Everything here ran on one machine with no internet.</p></header>
+<main>${matrix}${board.replay === null ? '' : renderReplay(board.replay)}</main>
+<footer><p>${skipped === '' ? '' : `Skipped: ${skipped}. `}Seed ${board.seed}; took ${Math.round(board.tookSeconds / 60)} minutes. Intervals are Wilson's, 95 %.</p></footer>
+<script type="application/json" id="data">${data}</script>
+<script>${chart}</script>
+<script>${script.replaceAll('</script', '<\\/script')}</script>
+</body></html>
+`;
+}

@@ -1,0 +1,129 @@
+// One user's attempt: a fresh client, and what can be done through it.
+import { type Env, sleep } from '@rozan/tunnel';
+import type { CellCensor } from './cell-censor.ts';
+import { type Download, type DownloadOptions, download } from './download.ts';
+import type { Gate } from './gate.ts';
+import type { Programs } from './programs.ts';
+import { PAGE_BYTES } from './site.ts';
+import type { Subject, SubjectClient } from './subject.ts';
+
+/** What sessions need. */
+export interface SessionWorld {
+  readonly env: Env;
+  readonly programs: Programs;
+  /** Ends everything that is under way. */
+  readonly signal: AbortSignal;
+  /** Clients that start at the same time: that is what costs processor time. */
+  readonly starts: Gate;
+  /** Clients that run at the same time: each costs memory. */
+  readonly clients: Gate;
+}
+
+/** How one attempt ended. */
+export interface Reached {
+  /** The small page came, whole, in time. */
+  readonly isReached: boolean;
+  /** From the start of the client, as a program, to the last byte of the page; null if it did not come. */
+  readonly bootstrapMs: number | null;
+}
+
+const RETRY_MS = 500;
+/** Nobody waits longer for a download that does not move. */
+const STALL_MS = 45_000;
+/** A browser's patience with one request. */
+const ATTEMPT_MS = 10_000;
+/** A client that is not ready by then only waits for the network: others may start. */
+const START_MS = 3_000;
+
+/** A started client, for as long as the callback runs. */
+export async function withClient<T>(
+  world: SessionWorld,
+  options: { readonly subject: Subject; readonly censor: CellCensor; readonly userHost: string },
+  use: (client: SubjectClient, startedMs: number) => Promise<T>,
+): Promise<T> {
+  const { env, programs, starts, clients, signal } = world;
+  return clients.run(async () => {
+    signal.throwIfAborted();
+    const leave = await starts.enter();
+    const cancel = env.clock.setTimer(START_MS, leave);
+    try {
+      const startedMs = performance.now();
+      const route = options.censor.routeFor(options.userHost);
+      await using client = await options.subject.startClient(programs, route);
+      void client.ready(AbortSignal.timeout(START_MS)).then(leave, leave);
+      return await use(client, startedMs);
+    } finally {
+      cancel();
+      leave();
+    }
+  });
+}
+
+/** Fetches the page until it comes whole or the signal says that it is too late; null then. */
+export async function fetchPage(env: Env, client: SubjectClient, signal: AbortSignal): Promise<Download | null> {
+  const page = await fetchOnce(env, client, {
+    bytes: PAGE_BYTES,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]),
+  });
+  if (page?.isWhole) return page;
+  if (signal.aborted) return null;
+  await sleep(env, RETRY_MS, signal).catch(() => {});
+  return signal.aborted ? null : fetchPage(env, client, signal);
+}
+
+async function fetchOnce(_env: Env, client: SubjectClient, options: DownloadOptions): Promise<Download | null> {
+  try {
+    await client.ready(options.signal);
+    return await download(await client.connect(options.signal), options);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a user with a fresh client gets the page within `capMs`. */
+export function tryToReach(
+  world: SessionWorld,
+  options: {
+    readonly subject: Subject;
+    readonly censor: CellCensor;
+    readonly userHost: string;
+    readonly capMs: number;
+  },
+): Promise<Reached> {
+  return withClient(world, options, async (client, startedMs) => {
+    const page = await fetchPage(
+      world.env,
+      client,
+      AbortSignal.any([world.signal, AbortSignal.timeout(options.capMs)]),
+    );
+    return { isReached: page !== null, bootstrapMs: page === null ? null : performance.now() - startedMs };
+  });
+}
+
+/** How a long download went. */
+export interface Survival extends Download {
+  readonly wantedBytes: number;
+  /** Connections that the censor has seen of this user. */
+  readonly connections: number;
+}
+
+/** One long download through a fresh client. */
+export function tryToSurvive(
+  world: SessionWorld,
+  options: {
+    readonly subject: Subject;
+    readonly censor: CellCensor;
+    readonly userHost: string;
+    readonly bytes: number;
+    readonly rate: number;
+    readonly capMs: number;
+  },
+): Promise<Survival> {
+  const { bytes, rate, censor, userHost, capMs } = options;
+  return withClient(world, options, async (client) => {
+    const signal = AbortSignal.any([world.signal, AbortSignal.timeout(capMs)]);
+    const none = { bytes: 0, isWhole: false, ms: capMs, firstByteMs: null, longestStallMs: capMs };
+    const got = (await fetchOnce(world.env, client, { bytes, rate, signal, patienceMs: STALL_MS })) ?? none;
+    return { ...got, wantedBytes: bytes, connections: censor.counts(userHost).connections };
+  });
+}

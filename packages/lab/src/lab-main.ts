@@ -1,0 +1,126 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { EXIT_CODE, ProgramError, parseCommand, runProgram } from '@rozan/tunnel/program';
+import { Command } from 'commander';
+import { POLICIES } from './board/censors/policies.ts';
+import { renderPage } from './board/page/page.ts';
+import { phaseFacts } from './board/page/replay-section.ts';
+import { createProgress } from './board/progress.ts';
+import type { PhaseResult } from './board/replay-result.ts';
+import { findPolicy, runScenario } from './board/run-scenario.ts';
+import { readScenario, type Scenario, scenarioNames } from './board/scenario-file.ts';
+import { formatScoreboard, type Scoreboard, tallyText } from './board/scoreboard.ts';
+
+interface RunFlags {
+  readonly json?: string;
+  readonly html?: string;
+  readonly add?: string[];
+  readonly seed: string;
+  readonly timeScale: string;
+  readonly clients?: string;
+}
+
+const DEFAULT_SEED = '2013';
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function numberOption(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (text !== '' && Number.isFinite(value) && value >= least) return value;
+  throw new ProgramError(EXIT_CODE.usage, `${option} takes a number of at least ${least}`);
+}
+
+async function list({ json = false }: { readonly json?: boolean }): Promise<void> {
+  const policies = POLICIES.map(({ id, name, source }) => ({ id, name, source }));
+  const scenarios = await Promise.all(
+    (await scenarioNames()).map(async (name) => ({ name, title: (await readScenario(name)).title })),
+  );
+  if (json) {
+    say(JSON.stringify({ policies, scenarios }));
+    return;
+  }
+  for (const { id, name, source } of policies) say(`${id.padEnd(13)}${name}\n${' '.repeat(13)}${source}`);
+  say('\nscenarios (and each policy by its id):');
+  for (const { name, title } of scenarios) say(`${name.padEnd(13)}${title}`);
+}
+
+/** One policy by itself is a scenario, too. */
+async function scenarioOf(name: string): Promise<Scenario> {
+  if (!/^C\d\d/.test(name)) return readScenario(name);
+  findPolicy(name);
+  const matrix = await readScenario('matrix');
+  return matrix.kind === 'matrix' ? { ...matrix, policies: [name], adaptiveSessions: 15 } : matrix;
+}
+
+function describePhase(phase: PhaseResult): string {
+  const facts = phaseFacts(phase).map(([name, value]) => `    ${name.padEnd(38)}${value}`);
+  const aims = phase.aims.map(({ text, value, holds }) => `    ${holds ? 'holds ' : 'MISSED'}  ${text}: ${value}`);
+  return [`${phase.id}  ${phase.name} (${phase.when})`, `    ${phase.history}`, ...facts, ...aims].join('\n');
+}
+
+/** What other runs have found, so that the page can show a table and a replay that were run apart. */
+async function withOthers(board: Scoreboard, files: readonly string[]): Promise<Scoreboard> {
+  let sum = board;
+  for (const file of files) {
+    const other: Scoreboard = JSON.parse(await readFile(file, 'utf8'));
+    if (other.v !== 1) throw new ProgramError(EXIT_CODE.usage, `${file} is not what this version of the lab has written`);
+    sum = sum.cells.length === 0 ? { ...other, ...sum, policies: other.policies, subjects: other.subjects, cells: other.cells, controls: other.controls, falsePositives: other.falsePositives, skipped: other.skipped } : { ...sum, replay: other.replay };
+  }
+  return sum;
+}
+
+async function run(name: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
+  const scenario = await scenarioOf(name);
+  const progress = createProgress(process.stderr);
+  const board = await runScenario({
+    name,
+    scenario,
+    seed: numberOption('--seed', flags.seed, 0),
+    timeScale: numberOption('--time-scale', flags.timeScale, 0.01),
+    clients: flags.clients === undefined ? null : numberOption('--clients', flags.clients, 1),
+    signal,
+    onProgress: (text) => progress.show(text),
+    onCell: ({ policy, subject, reached, survival }) => {
+      const whole = survival === null ? '' : ` ${(survival.bytes / 1e6).toFixed(1)} of ${(survival.wantedBytes / 1e6).toFixed(1)} MB`;
+      progress.say(`${policy.padEnd(13)}${subject.padEnd(17)}${tallyText(reached)}${whole}`);
+    },
+    onPhase: (phase) => progress.say(describePhase(phase)),
+  });
+  progress.end();
+  if (board.cells.length > 0) say(formatScoreboard(board));
+  for (const phase of board.replay?.phases ?? []) say(describePhase(phase));
+  for (const note of board.replay?.notes ?? []) say(`note: ${note}`);
+  if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(board)}\n`);
+  if (flags.html !== undefined) await writeFile(flags.html, await renderPage(await withOthers(board, flags.add ?? [])));
+}
+
+function createCommand(signal: AbortSignal): Command {
+  const command = new Command('rozan lab')
+    .description('Documented censors against the real programs, on this machine alone.')
+    .exitOverride();
+  command
+    .command('list')
+    .description('the policies with their sources, and the scenarios')
+    .option('--json', 'as JSON')
+    .action(list);
+  command
+    .command('run <name>')
+    .description('run a scenario: its name, a file, or the id of a policy')
+    .option('--json <file>', 'write all that was found')
+    .option('--html <file>', 'write the scoreboard as a page that needs nothing else')
+    .option('--add <file>', 'show in the page what another run has written with --json; repeatable', (file: string, before: string[] = []) => [...before, file])
+    .option('--seed <n>', 'the censor draws alike for the same seed', DEFAULT_SEED)
+    .option('--time-scale <x>', 'phases of a replay last so many times what they should; timers never change', '1')
+    .option('--clients <n>', 'users of a replay, or sessions of the adaptive client in a cell')
+    .action((name: string, flags: RunFlags) => run(name, flags, signal));
+  return command;
+}
+
+/** Runs the lab; returns the exit code. */
+export function main(args: string[]): Promise<number> {
+  return runProgram('rozan lab', async (signal) => {
+    await parseCommand(createCommand(signal), args.length === 0 ? ['--help'] : args);
+    return EXIT_CODE.fine;
+  });
+}
