@@ -64,8 +64,21 @@ async function withOthers(board: Scoreboard, files: readonly string[]): Promise<
   let sum = board;
   for (const file of files) {
     const other: Scoreboard = JSON.parse(await readFile(file, 'utf8'));
-    if (other.v !== 1) throw new ProgramError(EXIT_CODE.usage, `${file} is not what this version of the lab has written`);
-    sum = sum.cells.length === 0 ? { ...other, ...sum, policies: other.policies, subjects: other.subjects, cells: other.cells, controls: other.controls, falsePositives: other.falsePositives, skipped: other.skipped } : { ...sum, replay: other.replay };
+    if (other.v !== 1)
+      throw new ProgramError(EXIT_CODE.usage, `${file} is not what this version of the lab has written`);
+    sum =
+      sum.cells.length === 0
+        ? {
+            ...other,
+            ...sum,
+            policies: other.policies,
+            subjects: other.subjects,
+            cells: other.cells,
+            controls: other.controls,
+            falsePositives: other.falsePositives,
+            skipped: other.skipped,
+          }
+        : { ...sum, replay: other.replay };
   }
   return sum;
 }
@@ -82,7 +95,10 @@ async function run(name: string, flags: RunFlags, signal: AbortSignal): Promise<
     signal,
     onProgress: (text) => progress.show(text),
     onCell: ({ policy, subject, reached, survival }) => {
-      const whole = survival === null ? '' : ` ${(survival.bytes / 1e6).toFixed(1)} of ${(survival.wantedBytes / 1e6).toFixed(1)} MB`;
+      const whole =
+        survival === null
+          ? ''
+          : ` ${(survival.bytes / 1e6).toFixed(1)} of ${(survival.wantedBytes / 1e6).toFixed(1)} MB`;
       progress.say(`${policy.padEnd(13)}${subject.padEnd(17)}${tallyText(reached)}${whole}`);
     },
     onPhase: (phase) => progress.say(describePhase(phase)),
@@ -109,7 +125,11 @@ function createCommand(signal: AbortSignal): Command {
     .description('run a scenario: its name, a file, or the id of a policy')
     .option('--json <file>', 'write all that was found')
     .option('--html <file>', 'write the scoreboard as a page that needs nothing else')
-    .option('--add <file>', 'show in the page what another run has written with --json; repeatable', (file: string, before: string[] = []) => [...before, file])
+    .option(
+      '--add <file>',
+      'show in the page what another run has written with --json; repeatable',
+      (file: string, before: string[] = []) => [...before, file],
+    )
     .option('--seed <n>', 'the censor draws alike for the same seed', DEFAULT_SEED)
     .option('--time-scale <x>', 'phases of a replay last so many times what they should; timers never change', '1')
     .option('--clients <n>', 'users of a replay, or sessions of the adaptive client in a cell')

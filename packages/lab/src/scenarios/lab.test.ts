@@ -25,7 +25,10 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
 
 function lab(args: readonly string[], folder: string): ReturnType<typeof spawn> {
   const env = { ...process.env, TMPDIR: folder, NODE_TEST_CONTEXT: undefined };
-  return spawn(process.execPath, [...process.execArgv, ROZAN, 'lab', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(process.execPath, [...process.execArgv, ROZAN, 'lab', ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** Whoever runs with this folder as its own. */
@@ -33,7 +36,8 @@ async function processesOf(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    if (environment.includes(`TMPDIR=${folder}\0`)) found.push(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => pid));
+    if (environment.includes(`TMPDIR=${folder}\0`))
+      found.push(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => pid));
   }
   return found;
 }
@@ -50,7 +54,9 @@ test('the list names every policy with its source, and the scenarios', async () 
   assert.match(wrong.err, /there is no policy 'C99'/);
 });
 
-test('in the quick table the adaptive client gets through everywhere, and every censor bites', { timeout: 300_000 }, async () => {
+test('in the quick table the adaptive client gets through everywhere, and every censor bites', {
+  timeout: 300_000,
+}, async () => {
   await inFolder(async (folder) => {
     const json = join(folder, 'board.json');
     const run = lab(['run', 'quick', '--json', json], folder);
@@ -63,7 +69,8 @@ test('in the quick table the adaptive client gets through everywhere, and every 
     assert.equal(code, 0, err);
     const board: Scoreboard = JSON.parse(await readFile(json, 'utf8'));
     for (const { subject, policy, reached, survival } of board.cells) {
-      if (subject === 'adaptive') assert.ok(reached.k === reached.n && survival?.isWhole, `${policy}: ${JSON.stringify({ reached, survival })}`);
+      if (subject === 'adaptive')
+        assert.ok(reached.k === reached.n && survival?.isWhole, `${policy}: ${JSON.stringify({ reached, survival })}`);
       else if (PEERS_FAIL.includes(policy)) assert.equal(reached.k, 0, `${subject} under ${policy}`);
     }
     for (const { policy, hit } of board.controls) assert.ok(hit.k > 0, `${policy} does not bite`);
@@ -71,7 +78,10 @@ test('in the quick table the adaptive client gets through everywhere, and every 
   });
 });
 
-test('Ctrl-C leaves no process and no file', { timeout: 120_000, skip: findCommand('setpriv') === null ? 'not on this machine: setpriv' : false }, async () => {
+test('Ctrl-C leaves no process and no file', {
+  timeout: 120_000,
+  skip: findCommand('setpriv') === null ? 'not on this machine: setpriv' : false,
+}, async () => {
   await inFolder(async (folder) => {
     const run = lab(['run', 'quick'], folder);
     run.stdout?.resume();
