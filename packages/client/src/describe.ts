@@ -24,6 +24,10 @@ export function describe(event: LogEvent): string | null {
       return 'The connection to the relay was lost; reconnecting. Downloads wait.';
     case 'session.resumed':
       return `Reconnected after ${seconds(event.afterMs)}. Downloads go on.`;
+    case 'session.rerouted':
+      return 'The relay cannot be reached directly; another relay passes the connection on to it. Downloads go on.';
+    case 'session.returned':
+      return 'The relay can be reached directly again.';
     case 'carriers.adapted':
       return describePlan(event);
     case 'session.closed':

@@ -54,6 +54,20 @@ export const LIVE_GRACE_MS = 2000;
  * through another relay (DESIGN §3.1, "home lost").
  */
 export const HOME_LOST_MS = 5000;
+/** The home of a session has been silent for so long, or so many round trips: other relays are asked to forward to it (docs/spec/reroute.md §6). */
+export const REROUTE_AFTER_MS = 3000;
+/** It is so much where a carrier has been silent for longer than that already. */
+export const REROUTE_AFTER_SILENCE_MS = 1000;
+export const REROUTE_ROUND_TRIPS = 6;
+/** So many other relays are asked at one time, each when the one before has not answered for this long. */
+export const REROUTE_RELAYS = 4;
+export const REROUTE_STAGGER_MS = 1000;
+/** For how long a relay that did not forward stands behind the others. */
+export const NOT_FORWARDED_MS = 300_000;
+/** A rerouted session tries its home's own ways again after a random time that doubles between these. */
+export const RETURN_BACKOFF = { minMs: 15_000, maxMs: 300_000 } as const;
+/** Who had to leave its home again within this time waits on from where it was. */
+export const RETURN_SETTLED_MS = 60_000;
 /** A flow on which nothing has passed for so long gives up its place in a session; a relay has forgotten it by then. */
 export const FLOW_IDLE_MS = 60_000;
 /** How long a request for a stream waits for a session. */

@@ -1,11 +1,14 @@
 import {
   type AttachedCarrier,
+  type CancelTimer,
+  type Carrier,
   type CarrierPlan,
   ClientSession,
   type Env,
   type LogEvent,
   TunnelError,
 } from '@rozan/tunnel';
+import { CarrierRoutes } from './establish/carrier-routes.ts';
 import { codeOf } from './establish/failures.ts';
 import type { RelayDialer } from './establish/relay-dialer.ts';
 
@@ -13,6 +16,16 @@ import type { RelayDialer } from './establish/relay-dialer.ts';
 export interface RelaySessionEvents {
   onLive(session: RelaySession): void;
   onClosed(session: RelaySession): void;
+}
+
+/** What a relay session needs. */
+export interface RelaySessionOptions {
+  readonly dialer: RelayDialer;
+  readonly first: AttachedCarrier;
+  readonly plan: CarrierPlan;
+  readonly events: RelaySessionEvents;
+  /** Other relays that may forward to this one, the preferred ones first. */
+  readonly others: () => Promise<readonly RelayDialer[]>;
 }
 
 /**
@@ -25,15 +38,21 @@ export class RelaySession {
   /** The relay has asked for new streams to go elsewhere. */
   draining = false;
   readonly #env: Env;
+  readonly #routes: CarrierRoutes<RelayDialer>;
   /** What has happened before it was admitted. */
   #held: LogEvent[] | null = [];
+  /** Its carriers come through another relay, as the last one has. */
+  #isRerouted = false;
+  #cancelReturn: CancelTimer = () => {};
 
-  constructor(
-    env: Env,
-    options: { dialer: RelayDialer; first: AttachedCarrier; plan: CarrierPlan; events: RelaySessionEvents },
-  ) {
+  constructor(env: Env, options: RelaySessionOptions) {
     const { dialer, events } = options;
     this.dialer = dialer;
+    this.#routes = new CarrierRoutes(env, {
+      home: dialer,
+      others: options.others,
+      isSilent: () => this.client.session.carriers.some(({ suspect }) => suspect),
+    });
     this.#env = env;
     const relay = dialer.entry.tag;
     const startMs = env.clock.monotonicMs();
@@ -44,11 +63,13 @@ export class RelaySession {
       plan: options.plan,
       dial: async (nextAttach, signal) => {
         if (this.#held !== null) throw new TunnelError('failed', 'a session on trial has one carrier');
-        return await dialer.dial(nextAttach, signal);
+        return await this.#routes.dial(nextAttach, signal);
       },
       events: {
         onAttached: (carrier, resumed) => {
-          this.#log({ event: 'carrier.attached', relay, carrier: carrier.id, transport: carrier.transport });
+          const { id, transport } = carrier;
+          this.#log({ event: 'carrier.attached', relay, carrier: id, transport, ...throughOf(carrier) });
+          this.#noteRoute(carrier);
           if (detachedMs !== null) this.#log({ event: 'session.resumed', relay, afterMs: ageMs(detachedMs) });
           detachedMs = null;
           if (resumed && this.#held === null) events.onLive(this);
@@ -61,6 +82,7 @@ export class RelaySession {
             relay,
             carrier: id,
             transport,
+            ...throughOf(carrier),
             cause,
             ageMs: ageMs(attachedMs),
             bytesReceived,
@@ -81,11 +103,45 @@ export class RelaySession {
           this.#log({ event: 'relay.draining', relay });
         },
         onClosed: (code) => {
+          this.#cancelReturn();
           this.#log({ event: 'session.closed', relay, code, ageMs: ageMs(startMs) });
           if (this.#held === null) events.onClosed(this);
         },
       },
     });
+  }
+
+  /** Its carriers come through another relay, because its own cannot be reached: new streams are better off elsewhere. */
+  get rerouted(): boolean {
+    return this.#isRerouted;
+  }
+
+  /** Tells of a change between direct carriers and forwarded ones, and sees to it that the session returns. */
+  #noteRoute({ through }: Carrier): void {
+    const isRerouted = through !== null;
+    if (isRerouted === this.#isRerouted) return;
+    this.#isRerouted = isRerouted;
+    const relay = this.dialer.entry.tag;
+    if (isRerouted) this.#log({ event: 'session.rerouted', relay, through });
+    else this.#log({ event: 'session.returned', relay });
+    this.#cancelReturn();
+    if (isRerouted) this.#returnLater();
+  }
+
+  #returnLater(): void {
+    this.#cancelReturn = this.#env.clock.setTimer(this.#routes.nextReturnMs(), () => {
+      this.#tryReturn().catch(() => {});
+    });
+  }
+
+  /** Replaces forwarded carriers by direct ones, as far as these can be made. */
+  async #tryReturn(): Promise<void> {
+    const { client } = this;
+    const forwarded = client.session.carriers.filter(({ usable, through }) => usable && through !== null);
+    for (const _ of forwarded) {
+      if (!(await client.attachBeside((nextAttach, signal) => this.#routes.dialDirect(nextAttach, signal)))) break;
+    }
+    if (this.#isRerouted && !client.session.closed) this.#returnLater();
   }
 
   /** Takes it into use: what has happened so far is told, and from now on what happens. */
@@ -99,4 +155,9 @@ export class RelaySession {
     if (this.#held === null) this.#env.log(event);
     else this.#held.push(event);
   }
+}
+
+/** For events: through which relay a carrier comes, if not directly. */
+function throughOf({ through }: Carrier): { readonly through?: string } {
+  return through === null ? {} : { through };
 }

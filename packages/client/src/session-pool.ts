@@ -30,6 +30,7 @@ export interface SessionPoolOptions extends Omit<EstablisherOptions, 'createSess
  */
 export class SessionPool implements StreamOpener, AsyncDisposable {
   readonly #env: Env;
+  readonly #options: SessionPoolOptions;
   readonly #establisher: Establisher;
   /** The newest is the one for new streams. */
   #sessions: RelaySession[] = [];
@@ -43,6 +44,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
 
   constructor(env: Env, options: SessionPoolOptions) {
     this.#env = env;
+    this.#options = options;
     this.#failures = new RecentFailures(env.clock);
     this.#establisher = new Establisher(env, {
       ...options,
@@ -51,6 +53,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
           dialer,
           first,
           plan: options.planFor(dialer),
+          others: () => this.#forwardersFor(dialer),
           events: { onLive: () => this.#onLive(), onClosed: (closed) => this.#onClosed(closed) },
         }),
     });
@@ -69,7 +72,8 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
 
   #live(): RelaySession | null {
     const live = this.#sessions.filter(({ client }) => client.unansweredMs < LIVE_GRACE_MS);
-    return live.findLast(({ draining }) => !draining) ?? live.at(-1) ?? null;
+    const staying = live.filter(({ draining }) => !draining);
+    return staying.findLast(({ rerouted }) => !rerouted) ?? staying.at(-1) ?? live.at(-1) ?? null;
   }
 
   async open(target: Target, options: { readonly signal?: AbortSignal } = {}): Promise<TunnelStream> {
@@ -142,7 +146,20 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
 
   /** Whether new streams need another session than those that are there. */
   #isNeeded(): boolean {
-    return !this.#sessions.some(({ client, draining }) => client.unansweredMs < HOME_LOST_MS && !draining);
+    return !this.#sessions.some(
+      ({ client, draining, rerouted }) => client.unansweredMs < HOME_LOST_MS && !draining && !rerouted,
+    );
+  }
+
+  /** Relays that may forward to the home of a session: those in use, then those that this client keeps to. */
+  async #forwardersFor(home: RelayDialer): Promise<readonly RelayDialer[]> {
+    const { dialers, memory } = this.#options;
+    const sample = await memory.sample(dialers.map(({ entry }) => entry.tag));
+    const inUse = this.#sessions
+      .filter(({ client, rerouted }) => client.unansweredMs < HOME_LOST_MS && !rerouted)
+      .map(({ dialer }) => dialer);
+    const known = new Set([...inUse, ...dialers.filter(({ entry }) => sample.has(entry.tag))]);
+    return [...known].filter(({ entry }) => entry.relay !== home.entry.relay);
   }
 
   #connect(): void {

@@ -3,7 +3,7 @@ import type { Client } from '@rozan/client';
 import { type AllowRule, parseAllowRule } from '@rozan/relay';
 import type { Env, SocketAddress } from '@rozan/tunnel';
 import { createDemoSite, type DemoSite } from './demo-site.ts';
-import { createScratchFolder, startClient, startRelay, type WorldRelay } from './world.ts';
+import { createScratchFolder, makeSiblings, startClient, startRelay, type WorldRelay } from './world.ts';
 
 /** How the demo is set up. */
 export interface DemoConfig {
@@ -38,6 +38,8 @@ export async function createDemo(config: DemoConfig, env: Env): Promise<Demo> {
   for (const name of RELAYS) {
     relays.push(stack.use(await startRelay(relayEnv, { folder: join(folder, name), egressAllow })));
   }
+  // If one of them cannot be reached any more, the other passes on what goes on there.
+  makeSiblings(relays);
   const { socks, http } = config;
   const client = stack.use(await startClient(env, { entries: relays.map(({ entry }) => entry), socks, http }));
   const running = stack.move();

@@ -88,6 +88,13 @@ export async function startRelay(env: Env, options: WorldRelayOptions): Promise<
   };
 }
 
+/** Makes relays siblings of each other. */
+export function makeSiblings(relays: readonly Pick<WorldRelay, 'relay' | 'entry'>[]): void {
+  for (const { relay, entry } of relays) {
+    relay.setSiblings(relays.filter((other) => other.entry !== entry).map((other) => other.entry));
+  }
+}
+
 /** Starts a client with proxies at free ports of 127.0.0.1, unless the configuration says otherwise. */
 export function startClient(env: Env, config: Partial<ClientConfig> & Pick<ClientConfig, 'entries'>): Promise<Client> {
   return createClient({ socks: ANY_PORT, http: ANY_PORT, ...config }, env);

@@ -2,10 +2,12 @@ import { type ClientAttach, parseHostPort, type ServerEntry } from '@rozan/proto
 import {
   type AttachedCarrier,
   attachOver,
+  attachThrough,
   type Env,
   ipVersion,
   type Network,
   type RelayClock,
+  type RelayIdentity,
   TunnelError,
 } from '@rozan/tunnel';
 import type { Candidate } from './candidates.ts';
@@ -18,9 +20,17 @@ export interface Patience {
   readonly answerMs: number;
 }
 
+/** A relay, and what is known of its clock. */
+export interface KnownRelay {
+  readonly entry: Pick<ServerEntry, 'key' | 'secret' | 'tag'>;
+  readonly relayClock: RelayClock;
+}
+
 /** What an attempt needs. */
 export interface AttemptOptions {
-  readonly entry: Pick<ServerEntry, 'key' | 'secret'>;
+  readonly entry: Pick<ServerEntry, 'key' | 'secret' | 'tag'>;
+  /** The home of the session, if the relay of the candidate is only to forward to it. */
+  readonly home?: KnownRelay | undefined;
   readonly relayClock: RelayClock;
   readonly resolve: NameResolver;
   readonly patience: Patience;
@@ -46,7 +56,7 @@ export async function attemptCarrier(
     cancelTimer = env.clock.setTimer(ms, () => tooLong.abort());
   };
   const enter = (next: Phase) => {
-    if (next === 'dress' || next === 'handshake') wait(patience.answerMs);
+    if (next !== 'resolve' && next !== 'connect') wait(patience.answerMs);
     phase = next;
     options.onPhase?.(next);
   };
@@ -70,7 +80,7 @@ async function run(
   candidate: Candidate,
   options: AttemptOptions & { readonly enter: (phase: Phase) => void },
 ): Promise<AttachedCarrier> {
-  const { entry, relayClock, resolve, nextAttach, signal, enter } = options;
+  const { entry, relayClock, home, resolve, nextAttach, signal, enter } = options;
   signal.throwIfAborted();
   const { host, port } = parseHostPort(candidate.address);
   const address = { host: ipVersion(host) === 0 ? await resolve(host, signal) : host, port };
@@ -79,14 +89,20 @@ async function run(
   const network = tellingConnects(env.network, () => enter('dress'));
   const { transport, params } = candidate;
   const conn = await transport.dial({ ...env, network }, { address, params, signal });
-  enter('handshake');
-  return await attachOver(env, conn, {
-    relay: { publicKey: entry.key, accessSecret: entry.secret },
-    attach: nextAttach(),
-    relayClock,
-    transport: transport.name,
-    signal,
+  enter(home === undefined ? 'handshake' : 'forward');
+  const common = { attach: nextAttach(), transport: transport.name, signal };
+  const relay = identityOf(entry);
+  if (home === undefined) return await attachOver(env, conn, { ...common, relay, relayClock });
+  return await attachThrough(env, conn, {
+    ...common,
+    relay: identityOf(home.entry),
+    relayClock: home.relayClock,
+    forwarder: { relay, relayClock, tag: entry.tag },
   });
+}
+
+function identityOf({ key, secret }: KnownRelay['entry']): RelayIdentity {
+  return { publicKey: key, accessSecret: secret };
 }
 
 /** The same network, which tells when its first connection is made. */

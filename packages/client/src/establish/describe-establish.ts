@@ -5,6 +5,7 @@ const PHASES: Readonly<Record<string, string>> = {
   connect: 'No connection to the relay',
   dress: 'A connection, but the relay did not open it',
   handshake: 'A connection, but no answer that the relay could have given',
+  forward: 'Another relay was to pass the connection on',
   check: 'The relay has answered once, and then nothing got through',
 };
 
@@ -16,6 +17,8 @@ const REASONS: Readonly<Record<string, string>> = {
   'not-authentic':
     'what came back was from somebody else. Somebody in between answers, or the server entry is too old.',
   'relay-busy': 'it takes no more users at the moment.',
+  'not-forwarded': 'it does not know the relay of the session, or cannot reach it either.',
+  'unknown-session': 'it has forgotten the session.',
   'session-closed': 'it has hung up at once.',
   'name-not-found': 'there is no such name here. The resolver of this network may be hiding it.',
   'name-forged': 'the resolver of this network gives an address that is not the relay’s: the name is being blocked.',
@@ -44,6 +47,8 @@ export function describeEstablish(event: LogEvent): string | null {
       return event.connected
         ? `Found a way after ${seconds(event.afterMs)}; ${event.failed} of ${event.ways} had failed before.`
         : `None of ${times(event.ways, 'way', 'ways')} has worked so far (${seconds(event.afterMs)}). It goes on.`;
+    case 'attach.failed':
+      return `No further connection to the relay: ${REASONS[String(event.code)] ?? `it failed (${event.code}).`} Trying again.`;
     default:
       return null;
   }

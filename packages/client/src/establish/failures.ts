@@ -3,9 +3,9 @@ import { MAX_FAILURE_KINDS } from '../limits.ts';
 
 /**
  * How far an attempt has come: the name is being resolved, the connection made (through the upstream proxy if there is one), the
- * transport's own opening done, the relay asked, and the session tried in both directions.
+ * transport's own opening done, the relay asked (in place of that another relay, which is to forward), and the session tried in both directions.
  */
-export type Phase = 'resolve' | 'connect' | 'dress' | 'handshake' | 'check';
+export type Phase = 'resolve' | 'connect' | 'dress' | 'handshake' | 'forward' | 'check';
 
 /** Why an attempt has failed. Holds no address and no text. */
 export interface AttemptFailure {

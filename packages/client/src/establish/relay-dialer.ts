@@ -2,7 +2,7 @@ import { type ClientAttach, parseHostPort, type ServerEntry } from '@rozan/proto
 import { type AttachedCarrier, type Attempt, type Env, RelayClock, race, TunnelError } from '@rozan/tunnel';
 import { ADDRESS_STAGGER_MS, CARRIER_ATTEMPT_MS, SYNC_DOUBT_FAILURES } from '../limits.ts';
 import { AddressOrder } from './address-order.ts';
-import { attemptCarrier, type Patience } from './attempt.ts';
+import { attemptCarrier, type KnownRelay, type Patience } from './attempt.ts';
 import { type Candidate, candidatesOf } from './candidates.ts';
 import type { DialLimits } from './dial-limits.ts';
 import type { AttemptFailure, Phase } from './failures.ts';
@@ -29,10 +29,17 @@ export interface DialOneOptions {
   readonly nextAttach: () => ClientAttach;
   readonly signal: AbortSignal;
   readonly patience: Patience;
+  /** The home of the session, if this relay is only to forward to it. */
+  readonly home?: KnownRelay | undefined;
   readonly onPhase?: ((phase: Phase) => void) | undefined;
 }
 
 const PATIENCE: Patience = { connectMs: CARRIER_ATTEMPT_MS, answerMs: CARRIER_ATTEMPT_MS };
+
+/** Whether the relay has answered, and with what no other way to it would change. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof TunnelError && (error.code === 'unknown-session' || error.code === 'not-forwarded');
+}
 
 /** Makes carriers to one relay: tries the ways of its entry in a good order. */
 export class RelayDialer {
@@ -41,7 +48,7 @@ export class RelayDialer {
   readonly carriers: number;
   readonly #env: Env;
   readonly #tools: DialerTools;
-  readonly #clock: RelayClock;
+  readonly relayClock: RelayClock;
   readonly #order: AddressOrder<Candidate>;
   #failures = 0;
 
@@ -54,7 +61,7 @@ export class RelayDialer {
     this.entry = entry;
     this.#env = env;
     this.#tools = options.tools;
-    this.#clock = new RelayClock(env.clock);
+    this.relayClock = new RelayClock(env.clock);
     const candidates = candidatesOf(entry);
     if (candidates.length === 0) {
       throw new TunnelError('bad-params', 'this version has none of the transports that the server entry names');
@@ -71,16 +78,19 @@ export class RelayDialer {
     return this.#order.get();
   }
 
-  /** Dials and shakes hands. `nextAttach` is called once per handshake. Rejects with a `TunnelError` or the signal's reason. */
-  async dial(nextAttach: () => ClientAttach, signal: AbortSignal): Promise<AttachedCarrier> {
+  /**
+   * Dials and shakes hands; with a `home` it has this relay forward to that one. `nextAttach` is called once per handshake. Rejects with a
+   * `TunnelError` (`not-forwarded`: this relay has said no) or the signal's reason.
+   */
+  async dial(nextAttach: () => ClientAttach, signal: AbortSignal, home?: KnownRelay): Promise<AttachedCarrier> {
     const attempts = this.candidates.map(
       (candidate): Attempt<AttachedCarrier> =>
         async (attemptSignal) => {
           try {
             const patience = PATIENCE;
-            return await this.#attempt(candidate, { nextAttach, signal: attemptSignal, patience });
+            return await this.#attempt(candidate, { nextAttach, signal: attemptSignal, patience, home });
           } catch (error) {
-            if (!signal.aborted) this.#order.noteFailed(candidate);
+            if (!(signal.aborted || isAnswer(error))) this.#order.noteFailed(candidate);
             throw error;
           }
         },
@@ -90,12 +100,12 @@ export class RelayDialer {
         staggerMs: ADDRESS_STAGGER_MS,
         signal,
         discard: ({ link }) => link.conn.destroy(),
-        isFinal: (error) => error instanceof TunnelError && error.code === 'unknown-session',
+        isFinal: isAnswer,
       });
       this.#failures = 0;
       return attached;
     } catch (error) {
-      this.#noteFailure();
+      if (!isAnswer(error)) this.#noteFailure();
       throw error;
     }
   }
@@ -118,7 +128,7 @@ export class RelayDialer {
   #noteFailure(): void {
     this.#failures += 1;
     // Silence may mean that one of the clocks has jumped: an unsynced flight has a far wider window.
-    if (this.#failures >= SYNC_DOUBT_FAILURES) this.#clock.forget();
+    if (this.#failures >= SYNC_DOUBT_FAILURES) this.relayClock.forget();
   }
 
   async #attempt(candidate: Candidate, options: DialOneOptions): Promise<AttachedCarrier> {
@@ -127,7 +137,7 @@ export class RelayDialer {
     try {
       const attached = await attemptCarrier(this.#env, candidate, {
         ...options,
-        ...{ entry: this.entry, relayClock: this.#clock, resolve, onFailure },
+        ...{ entry: this.entry, relayClock: this.relayClock, resolve, onFailure },
       });
       attached.link.conn.once('close', this.#order.noteWorked(candidate));
       return attached;

@@ -14,7 +14,8 @@ import {
 import { type AttachedCarrier, type Conn, type RelayIdentity, shakeHands } from '@rozan/tunnel';
 import { LabDialer } from '../testing/lab-dialer.ts';
 import { networkMethods, recordDials, takeFlight } from '../testing/recording.ts';
-import { makeSiblings, type RerouteRelay, type RerouteWorld, startRerouteWorld } from '../testing/reroute-world.ts';
+import { type RerouteRelay, type RerouteWorld, startRerouteWorld } from '../testing/reroute-world.ts';
+import { makeSiblings } from '../world.ts';
 
 /** docs/spec/wire.md §6.1 */
 const PING = Buffer.of(1);
@@ -99,7 +100,7 @@ function linkTo(home: RerouteRelay, privateKey: Buffer): RelayIdentity {
 describe('relays that forward', { timeout: 120_000 }, () => {
   test('a carrier through a sibling is a carrier of the home', async () => {
     await using setup = await setUp();
-    makeSiblings(setup.forwarder, setup.home);
+    makeSiblings([setup.forwarder, setup.home]);
     const carrier = await setup.world.runUntil(setup.through());
     assert.equal(carrier.reply.status, 'accepted');
     assert.equal(carrier.link.through, setup.forwarder.entry.tag);
@@ -114,7 +115,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
 
   test('an end stays an end and a reset a reset, toward the home', async () => {
     await using setup = await setUp();
-    makeSiblings(setup.forwarder, setup.home);
+    makeSiblings([setup.forwarder, setup.home]);
     const { world, home, forwarder } = setup;
     for (const [end, cause] of [
       [(conn: Conn) => conn.end(), 'closed'],
@@ -134,7 +135,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
   test('the end of the home, and that of the forwarder, are seen by the client', async () => {
     for (const ended of ['home', 'forwarder'] as const) {
       await using setup = await setUp();
-      makeSiblings(setup.forwarder, setup.home);
+      makeSiblings([setup.forwarder, setup.home]);
       const { link } = await setup.world.runUntil(setup.through());
       const closed = new Promise((resolve) => link.conn.on('error', () => {}).once('close', resolve));
       link.conn.on('end', () => link.conn.end()).resume();
@@ -145,7 +146,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
 
   test('a carrier on which nothing passes is let go', async () => {
     await using setup = await setUp();
-    makeSiblings(setup.forwarder, setup.home);
+    makeSiblings([setup.forwarder, setup.home]);
     const { link } = await setup.world.runUntil(setup.through());
     link.conn.on('error', () => {}).resume();
     await setup.world.clock.advance(200_000);
@@ -161,7 +162,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
     times.push(await refusalMs(setup));
     forwarder.relay.setSiblings([home.entry]);
     times.push(await refusalMs(setup));
-    makeSiblings(forwarder, home);
+    makeSiblings([forwarder, home]);
     world.network.refuse(home.place);
     times.push(await refusalMs(setup));
     world.network.ignore(home.place);
@@ -196,7 +197,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
     await using setup = await setUp();
     const { world, forwarder, home, toHome, toForwarder } = setup;
     const third = await world.start('third');
-    makeSiblings(forwarder, home, third);
+    makeSiblings([forwarder, home, third]);
     const toThird = new LabDialer(world.env, third.entry);
     const isNew = takeFlight(toHome, { kind: 'new' });
     // Somebody has the forwarder pass a flight on that asks the home to pass on the next one.
@@ -223,7 +224,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
   test('a recorded forward flight is met with silence, and a forwarder that uses a flight twice with a refusal', async () => {
     await using setup = await setUp();
     const { world, forwarder, home } = setup;
-    makeSiblings(forwarder, home);
+    makeSiblings([forwarder, home]);
     const network = recordDials(world.network);
     const recorded = new LabDialer({ ...world.env, network: { ...networkMethods(network) } }, forwarder.entry);
     recorded.relayClock.correct(world.clock.wallMs());
@@ -257,7 +258,7 @@ describe('relays that forward', { timeout: 120_000 }, () => {
     await using setup = await setUp();
     const { world, forwarder, home, toHome } = setup;
     const third = await world.start('third');
-    makeSiblings(forwarder, home);
+    makeSiblings([forwarder, home]);
     const flight = takeFlight(toHome, setup.nextAttach());
     const forwarded: ForwardAttach = { kind: 'forwarded', flight };
     const back = keyPairOf(relayKeyOf(forwarder));

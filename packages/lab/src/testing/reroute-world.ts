@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseHostPort } from '@rozan/protocol';
+import type { AllowRule } from '@rozan/relay';
 import type { Env, Network, SocketAddress } from '@rozan/tunnel';
 import { ManualClock, MemoryNetwork, SeededRandom } from '@rozan/tunnel/testing';
 import { createScratchFolder, startRelay, type WorldRelay } from '../world.ts';
@@ -44,7 +45,9 @@ const STEP_MS = 20;
 const LIMIT_MS = 60_000;
 
 /** Makes one. Its relays' files are real, so time moves slowly while a handshake is undecided. */
-export async function startRerouteWorld(): Promise<RerouteWorld> {
+export async function startRerouteWorld(
+  options: { readonly egressAllow?: readonly AllowRule[] } = {},
+): Promise<RerouteWorld> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createScratchFolder());
   const running = stack.move();
@@ -60,7 +63,9 @@ export async function startRerouteWorld(): Promise<RerouteWorld> {
         onConn(conn);
       });
     const relayEnv: Env = { ...env, network: { ...networkMethods(network), listen } };
-    const relay = running.use(await startRelay(relayEnv, { folder: join(folder.path, name), counters: outcomes }));
+    const relay = running.use(
+      await startRelay(relayEnv, { folder: join(folder.path, name), counters: outcomes, ...options }),
+    );
     const started = { ...relay, outcomes, place: parseHostPort(relay.entry.transports[0]?.addresses[0] ?? '') };
     relays.push(started);
     return started;
@@ -83,11 +88,4 @@ export async function startRerouteWorld(): Promise<RerouteWorld> {
     return promise;
   };
   return { clock, network, env, start, runUntil, [Symbol.asyncDispose]: () => running.disposeAsync() };
-}
-
-/** Makes relays siblings of each other. */
-export function makeSiblings(...relays: readonly WorldRelay[]): void {
-  for (const { relay, entry } of relays) {
-    relay.setSiblings(relays.filter((other) => other.entry !== entry).map((other) => other.entry));
-  }
 }

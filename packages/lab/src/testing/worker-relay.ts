@@ -37,7 +37,7 @@ export interface WorkerRelay extends AsyncDisposable {
 }
 
 /** A port of loopback that nothing listens on just now. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const { network } = createEnv({ log: () => {} });
   const listener = await network.listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.destroy());
   await listener.close();

@@ -117,6 +117,11 @@ export class ClientSession {
     return this.#unansweredSinceMs === null ? 0 : this.#env.clock.monotonicMs() - this.#unansweredSinceMs;
   }
 
+  /** Attaches one carrier by another way; it takes the place of the oldest once it is there. Whether that has worked. */
+  async attachBeside(dial: DialCarrier): Promise<boolean> {
+    return !this.#session.closed && (await this.#tryAttach(dial)) && !this.#session.closed;
+  }
+
   /** Ends the session and tells the relay. */
   close(code: ResetCode): void {
     this.#session.close(code);
@@ -202,10 +207,10 @@ export class ClientSession {
     });
   }
 
-  async #tryAttach(): Promise<boolean> {
+  async #tryAttach(dial: DialCarrier = this.#options.dial): Promise<boolean> {
     const counters = new Map<number, number>();
     try {
-      const attached = await this.#options.dial(() => this.#nextAttach(counters), this.#over.signal);
+      const attached = await dial(() => this.#nextAttach(counters), this.#over.signal);
       const counter = counters.get(attached.link.carrierId);
       if (counter !== undefined) this.#counter.confirm(counter);
       this.#add(attached, true);
