@@ -4,11 +4,14 @@ import { isOwnNode } from './runtime.mjs';
 
 const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/**
- * A small young generation: most of what a stream leaves there is garbage, and with Node's own size the memory that a
- * thousand idle streams cost is mostly that.
- */
-const nodeFlags = ['--max-semi-space-size=2'];
+const nodeFlags = [
+  // A small young generation: most of what a stream leaves there is garbage, and with Node's own size the memory that a
+  // thousand idle streams cost is mostly that.
+  '--max-semi-space-size=2',
+  // The old generation may grow to 30 MB before it is first collected. Of itself V8 keeps the limit of a heap of 14 MB so close
+  // above it that what a fast transfer leaves there has it marked ten times a second, on a core of its own.
+  '--initial-old-space-size=30',
+];
 
 /** Whether this process runs with the flags that a program gets. */
 export function hasNodeFlags() {
