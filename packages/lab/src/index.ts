@@ -1,4 +1,6 @@
+export { CaptureError } from './censor/capture-file.ts';
 export { CensorEngine, type EngineCounts, type EngineOptions } from './censor/engine.ts';
+export { type CaptureJudgement, judgePcap } from './censor/judge-pcap.ts';
 export { createMiddlebox, type Middlebox, type MiddleboxOptions, type ServerPlace } from './censor/middlebox.ts';
 export { findPolicy, listPolicies, loadPolicyFile } from './censor/policies.ts';
 export { type Policy, PolicyError, parsePolicyFile, parseSettings, type Settings } from './censor/policy-file.ts';

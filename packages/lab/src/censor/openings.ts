@@ -201,19 +201,40 @@ function random(transport: 'tcp' | 'udp', length = 300): Make {
   });
 }
 
-/** A browser's handshake of TLS 1.2 inside a stream that has no look of its own: the sizes at the middle of nDPI's model. */
-function tlsInside(bytes: SeededRandom): Opening {
-  const sizes: readonly (readonly [Side, number])[] = [
-    ['client', 213],
-    ['server', 1448],
-    ['server', 1448],
-    ['server', 1448],
-    ['server', 171],
-    ['client', 108],
-    ['server', 308],
+type Sizes = readonly (readonly [from: Side, bytes: number])[];
+
+const sized = (random: SeededRandom, sizes: Sizes): Opening['packets'] =>
+  sizes.map(([from, length]) => [from, random.bytes(length)] as const);
+
+/** The sizes at the middle of nDPI's model of a handshake of TLS 1.2 in a tunnel, each packet with so much more. */
+function innerHandshake(more: number): Sizes {
+  const up: Sizes = [['client', 213 + more]];
+  const certificates: Sizes = [1448, 1448, 1448, 171].map((bytes) => ['server', bytes + more] as const);
+  return [...up, ...certificates, ['client', 108 + more], ['server', 308 + more], ['client', 400]];
+}
+
+/** A browser's handshake inside a stream that has no look of its own. */
+function tlsInside(random: SeededRandom): Opening {
+  return { transport: 'tcp', port: 8388, packets: sized(random, innerHandshake(0)) };
+}
+
+/** The same inside TLS, where nDPI takes 24 bytes off each packet. */
+function tlsInTls(random: SeededRandom, name: string): Opening {
+  const outer = tls()(random, name);
+  return { ...outer, packets: [...outer.packets, ...sized(random, innerHandshake(24))] };
+}
+
+/** One inside TLS with the sizes of a box in OpenGFW's tree; it counts from the client's ChangeCipherSpec on. */
+function tlsInTlsTree(random: SeededRandom, name: string): Opening {
+  const outer = tls()(random, name);
+  const sizes: Sizes = [
+    ['client', 240],
+    ['server', 130],
     ['client', 400],
+    ['server', 300],
+    ['client', 100],
   ];
-  return { transport: 'tcp', port: 8388, packets: sizes.map(([from, length]) => [from, bytes.bytes(length)]) };
+  return { ...outer, packets: [...outer.packets, ...sized(random, sizes)] };
 }
 
 /** By the words that rule files use. */
@@ -243,5 +264,8 @@ export const openings: ReadonlyMap<string, Make> = new Map<string, Make>([
   ['random', random('tcp')],
   ['random-udp', random('udp')],
   ['shadowsocks', random('tcp', 250)],
+  ['random-short', random('tcp', 100)],
   ['tls-inside', tlsInside],
+  ['tls-in-tls', tlsInTls],
+  ['tls-in-tls-tree', tlsInTlsTree],
 ]);

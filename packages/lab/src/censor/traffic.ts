@@ -19,6 +19,8 @@ export interface FlowFate {
 const SERVER = '203.0.113.7';
 const CLIENT = '198.51.100.23';
 const STEP_MS = 20;
+/** Between packets of what follows an opening, which comes as fast as a fast line has it. */
+const FAST_STEP_MS = 2;
 const SEGMENT_BYTES = 1400;
 const FIRST_PORT = 50_000;
 const PORTS = 15_000;
@@ -45,7 +47,9 @@ export function flowOf(traffic: Traffic, index: number, random: SeededRandom): F
   const nothing = Buffer.alloc(0);
   if (transport === 'tcp') events.push({ kind: 'open', atMs: startMs, tuple, from: 'client', payload: nothing });
   for (const [place, [from, payload]] of all.entries()) {
-    events.push({ kind: 'data', atMs: startMs + STEP_MS * (place + 1), tuple, from, payload });
+    const slow = Math.min(place + 1, packets.length);
+    const atMs = startMs + STEP_MS * slow + FAST_STEP_MS * (place + 1 - slow);
+    events.push({ kind: 'data', atMs, tuple, from, payload });
   }
   if (traffic.seconds !== undefined) {
     const lateMs = startMs + traffic.seconds * 1000;
