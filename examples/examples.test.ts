@@ -21,3 +21,8 @@ test('tunnel-in-memory.ts carries a download and an upload through its cuts', as
   assert.match(output, /^connections cut: [1-9]\d*$/m);
   assert.match(output, /^up and down again: 8388608 bytes, the same$/m);
 });
+
+test('censor-in-twenty-lines.ts lets HTTP through and resets the rest', async () => {
+  const output = await outputOf('censor-in-twenty-lines.ts');
+  assert.equal(output, '"GET / HTTP/1.1\\r\\n\\r\\n": answered\n"anything else": reset\n');
+});

@@ -1,6 +1,7 @@
 import type { FuzzTarget } from './target.ts';
 import { ADDRESS_TARGETS } from './targets/addresses.ts';
 import { BYTE_TARGETS } from './targets/bytes.ts';
+import { CENSOR_TARGETS } from './targets/censor.ts';
 import { ENTRY_TARGETS } from './targets/entries.ts';
 import { FRAME_TARGETS } from './targets/frames.ts';
 import { HANDSHAKE_TARGETS } from './targets/handshake.ts';
@@ -23,6 +24,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...LOCAL_PROXY_TARGETS,
   ...RELAY_TARGETS,
   ...UPSTREAM_TARGETS,
+  ...CENSOR_TARGETS,
 ];
 
 /** The target with that name. Throws if there is none. */

@@ -43,6 +43,12 @@ test('what is wrong is told with its line and its field', () => {
   );
   assert.match(errorOf(`${HEAD}${parameters}${RULES.replace('drop: both', '')}`), /says what to do/);
   assert.match(errorOf(`${parameters}${RULES}`), /c99\.yaml:1: id/);
+  assert.match(
+    errorOf(`${HEAD}${parameters}${RULES.replace('traffic: tls', 'traffic: none')}`),
+    /c99\.yaml:11: hits\.0/,
+  );
+  assert.match(errorOf(`${HEAD}${parameters}${RULES.replace('protocol: tls', 'server: 1.2.3')}`), /not an address/);
+  assert.match(errorOf(`${HEAD}${parameters}${RULES.replace('protocol: tls', "first: { regex: '(' }")}`), /expression/);
   assert.match(errorOf(`${HEAD}rules: [`), /^c99\.yaml:\d+: /);
   assert.match(errorOf(`${HEAD}parameters: { seconds: $seconds }\n${RULES}`), /no parameter seconds/);
 });

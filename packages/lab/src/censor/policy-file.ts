@@ -1,6 +1,7 @@
 // From the text of a rule file to policies: one for the file itself, or one for each of its variants.
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { openings } from './openings.ts';
 import { bodySchema, fileSchema, type Marked, type Rule, type Setting, type Traffic } from './schema.ts';
 
 /** A censor's documented behaviour, ready to be compiled. */
@@ -58,6 +59,13 @@ export function parsePolicyFile(text: string, place: string, settings: Settings 
       return new PolicyError(`${place}:${lineOf(path)}: ${path.join('.')}: no parameter ${name}`);
     });
     const checked = check(bodySchema, body, { place, lineOf });
+    for (const [key, list] of Object.entries({ hits: checked.hits, spares: checked.spares })) {
+      const strange = list.findIndex(({ traffic }) => !openings.has(traffic));
+      if (strange === -1) continue;
+      const path = [key, strange];
+      const known = [...openings.keys()].join(', ');
+      throw new PolicyError(`${place}:${lineOf(path)}: ${path.join('.')}: no such traffic; there are ${known}`);
+    }
     const { name, country, dates, source, needs, hopeless } = file;
     const ours = [...file.ours, ...oursOf(file)];
     const fullName = variant.name === '' ? name : `${name}: ${variant.name}`;

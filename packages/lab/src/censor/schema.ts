@@ -1,11 +1,29 @@
 // What a rule file may say. docs/lab.md teaches it; this is what holds it.
 import { z } from 'zod';
+import { parseAddressSet } from './address-set.ts';
 
 /** A number, or from one to another, both inclusive. */
 const range = z.union([
   z.number().transform((exactly) => ({ from: exactly, to: exactly })),
   z.strictObject({ from: z.number().optional(), to: z.number().optional() }),
 ]);
+/** Whether something can be made of a text, without throwing. */
+function isMakeable(make: (text: string) => unknown): (text: string) => boolean {
+  return (text) => {
+    try {
+      make(text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+}
+
+const prefix = z.string().refine(
+  isMakeable((text) => parseAddressSet([text])),
+  'not an address or prefix',
+);
+const prefixes = z.union([prefix, z.array(prefix)]).transform((one) => [one].flat());
 const list = z.union([z.string(), z.array(z.string())]).transform((one) => [one].flat());
 const numbers = z.union([z.number(), z.array(z.number())]).transform((one) => [one].flat());
 const ways = z.enum(['up', 'down', 'both']);
@@ -24,7 +42,13 @@ const payload = z.strictObject({
     .regex(/^(?:[0-9a-f]{2}\s*)+$/i, 'bytes in hexadecimal')
     .optional(),
   text: z.string().optional(),
-  regex: z.string().optional(),
+  regex: z
+    .string()
+    .refine(
+      isMakeable((text) => new RegExp(text, 's')),
+      'not a regular expression',
+    )
+    .optional(),
   printable: z.number().int().positive().optional(),
   length: range.optional(),
   packet: z.number().int().positive().default(1),
@@ -42,8 +66,8 @@ const clientHello = z.strictObject({
 const leaves = {
   transport: z.enum(['tcp', 'udp']).optional(),
   direction: z.enum(['up', 'down']).optional(),
-  server: list.optional(),
-  client: list.optional(),
+  server: prefixes.optional(),
+  client: prefixes.optional(),
   port: numbers.optional(),
   sourcePort: z.enum(['above', 'not-above']).optional(),
   protocol: protocol.optional(),
