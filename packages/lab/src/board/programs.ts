@@ -50,13 +50,11 @@ export function findProgram(name: string): string | null {
 class Running implements RunningProgram {
   readonly lines: string[] = [];
   readonly pid: number;
-  readonly #child: ChildProcess;
   readonly ended: Promise<number | null>;
   readonly #listeners = new Set<(line: string | null) => void>();
   #isOver = false;
 
   constructor(child: ChildProcess) {
-    this.#child = child;
     this.pid = child.pid ?? 0;
     this.ended = once(child, 'close').then(
       ([code]) => (typeof code === 'number' ? code : null),
@@ -110,13 +108,19 @@ class Running implements RunningProgram {
     });
   }
 
-  kill(): void {
-    if (!this.#isOver) this.#child.kill('SIGKILL');
+  kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    if (this.#isOver || this.pid === 0) return;
+    try {
+      // With what it has started itself: git leaves the work to others.
+      process.kill(-this.pid, signal);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
   }
 
   async stop(): Promise<void> {
     if (this.#isOver) return;
-    this.#child.kill('SIGTERM');
+    this.kill('SIGTERM');
     const timer = setTimeout(() => this.kill(), END_MS);
     await this.ended;
     clearTimeout(timer);
@@ -153,6 +157,7 @@ export class Programs implements AsyncDisposable {
       cwd: options.cwd,
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
     });
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');

@@ -77,7 +77,7 @@ function startSampling(env: Env, users: readonly ReplayUser[], run: ReplayRun): 
 function measure(
   tallies: readonly UserTally[],
   population: Population,
-  phase: { policies: readonly Policy[]; seconds: number },
+  phase: { policies: readonly Policy[]; seconds: number; isPaced: boolean },
 ): PhaseResult['measures'] {
   const { users } = population;
   const pageSeconds = tallies.flatMap((tally) => tally.pageSeconds);
@@ -98,7 +98,7 @@ function measure(
     ),
     pageSecondsP50: quantile(pageSeconds, 0.5),
     pageSecondsP95: quantile(pageSeconds, 0.95),
-    goodputShare: rates.length === 0 || downloading.length === 0 ? null : goodput / Math.min(...rates),
+    goodputShare: phase.isPaced || rates.length === 0 || downloading.length === 0 ? null : goodput / Math.min(...rates),
     longestStallSeconds:
       downloading.length === 0 ? null : Math.max(...downloading.map(({ longestStallSeconds }) => longestStallSeconds)),
     sessionsPerUser: sum(tallies.map(({ sessions }) => sessions)) / users.length,
@@ -173,7 +173,7 @@ async function runPhase(
     users.map((user, index) => user.live({ ...habits, isDownloader: index < downloaders })),
   );
   run.signal.throwIfAborted();
-  const measures = measure(tallies, population, { policies, seconds });
+  const measures = measure(tallies, population, { policies, seconds, isPaced });
   const { id, name, when, history } = phase;
   return { result: { id, name, when, history, seconds, measures, aims: judgeAims(phase.aims, measures) }, tallies };
 }

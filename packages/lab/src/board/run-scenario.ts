@@ -2,8 +2,11 @@ import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:c
 import { createEnv, type Env } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { createScratchFolder } from '../world.ts';
+import { benignSet, runBenign } from './benign.ts';
+import { startBenignServers } from './benign-servers.ts';
 import type { CellResult } from './cell.ts';
 import type { Policy } from './censors/flow-rule.ts';
+import { Middlebox } from './censors/middlebox.ts';
 import { OPEN, PHASE_POLICIES, POLICIES } from './censors/policies.ts';
 import { runControls } from './controls.ts';
 import { Gate } from './gate.ts';
@@ -14,6 +17,7 @@ import { runReplay } from './replay.ts';
 import type { PhaseResult } from './replay-result.ts';
 import type { MatrixScenario, ReplayScenario, Scenario } from './scenario-file.ts';
 import type { Scoreboard, SubjectHeading } from './scoreboard.ts';
+import { createSeededRandom } from './seeded-random.ts';
 import type { SessionWorld } from './session.ts';
 import { startLabSite } from './site.ts';
 import { readSubjects, type Subjects, startSubjects } from './subjects.ts';
@@ -36,6 +40,9 @@ export interface RunOptions {
 const STARTS_AT_ONCE = 4;
 /** Clients that run at once: each takes some 80 MB. */
 const CLIENTS_AT_ONCE = 70;
+/** Ordinary programs at once, and policies that they run under: those that a censor has stopped wait for nothing. */
+const BENIGN_AT_ONCE = 16;
+const BENIGN_POLICIES_AT_ONCE = 6;
 const LOOPBACK = '127.0.0.1';
 
 /** A policy by its id. Throws a `ProgramError` (usage). */
@@ -81,6 +88,7 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
       options.onProgress(`${done} of ${total} cells`);
     },
   });
+  const benign = await runBenignTable(stage, policies, { times: scenario.benignTimes, options });
   const controls = await runControls(env, policies, options.seed);
   const headings: SubjectHeading[] = [];
   for (const subject of subjects.all) {
@@ -89,7 +97,28 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
     headings.push({ name: subject.name, family: subject.family, isAdaptive: subject.isAdaptive, labels });
   }
   const named = policies.map(({ id, name, source, hopeless }) => ({ id, name, source, hopeless }));
-  return { policies: named, subjects: headings, cells, controls };
+  return { policies: named, subjects: headings, cells, controls, ...benign };
+}
+
+/** Ordinary programs under every policy. */
+async function runBenignTable(
+  { env, world, folder }: Stage,
+  policies: readonly Policy[],
+  { times, options }: { readonly times: number; readonly options: RunOptions },
+): Promise<Pick<Scoreboard, 'falsePositives' | 'skipped'>> {
+  if (times === 0) return { falsePositives: [], skipped: [] };
+  const { programs } = world;
+  await using servers = await startBenignServers(env, programs, folder);
+  const set = benignSet(servers);
+  const [atOnce, starts] = [new Gate(BENIGN_POLICIES_AT_ONCE), new Gate(BENIGN_AT_ONCE)];
+  const found = [OPEN, ...policies].map((policy) =>
+    atOnce.run(async () => {
+      options.onProgress(`ordinary programs under ${policy.id}`);
+      await using censor = new Middlebox(env, [policy.createRule(createSeededRandom(options.seed))]);
+      return runBenign({ env, programs, starts, folder }, { set, policy: policy.id, censor, times });
+    }),
+  );
+  return { falsePositives: (await Promise.all(found)).flat(), skipped: set.skipped };
 }
 
 async function runPhases(stage: Stage, scenario: ReplayScenario, options: RunOptions): Promise<Partial<Scoreboard>> {
@@ -148,6 +177,6 @@ export async function runScenario(options: RunOptions): Promise<Scoreboard> {
     controls: [],
     replay: null,
     ...found,
-    skipped: subjects.skipped,
+    skipped: [...subjects.skipped, ...(found.skipped ?? [])],
   };
 }

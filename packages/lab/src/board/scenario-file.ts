@@ -12,6 +12,8 @@ export interface MatrixScenario {
   readonly adaptiveSessions: number;
   readonly otherSessions: number;
   readonly survivalBytes: number;
+  /** How often each ordinary thing is done under each policy. */
+  readonly benignTimes: number;
 }
 
 /** What is asked of a phase: at least so much of `connected`, `longDownloads`, `goodputShare`; at most of the others. */
@@ -62,6 +64,7 @@ const MATRIX_FIELDS = {
   adaptiveSessions: 'number',
   otherSessions: 'number',
   survivalBytes: 'number',
+  benignTimes: 'number',
 } as const;
 const REPLAY_FIELDS = {
   title: 'string',

@@ -17,7 +17,7 @@ export function phaseFacts({ measures }: PhaseResult): readonly (readonly [strin
     ['page, p50', number(measures.pageSecondsP50, 's')],
     ['page, p95', number(measures.pageSecondsP95, 's')],
     ['downloads over 60 s that came whole', tallyText(measures.longDownloads)],
-    ['goodput of what is allowed', goodputShare === null ? 'not limited' : `${Math.round(goodputShare * 100)} %`],
+    ['goodput of what is allowed', goodputShare === null ? 'not measured' : `${Math.round(goodputShare * 100)} %`],
     ['longest stall', number(measures.longestStallSeconds, 's')],
     ['sessions per user', number(measures.sessionsPerUser)],
     ['carriers per user', number(measures.carriersPerUser)],
