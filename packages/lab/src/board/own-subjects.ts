@@ -32,9 +32,9 @@ const EVENT_LINE = /^\{.*"event":/;
 async function startOwnRelay(world: SubjectWorld, ways: readonly OwnWay[], host: string): Promise<OwnRelay> {
   const { programs, serverHost, site } = world;
   const folder = join(world.folder, `relay-${host}`);
-  const listen = ways.flatMap(({ transport, options }) => [
+  const listen = ways.flatMap(({ transport, options, port }) => [
     '--listen',
-    `${transport}=${serverHost}:0${options === '' ? '' : `,${options}`}`,
+    `${transport}=${serverHost}:${world.usesSeenPorts === true ? port : 0}${options === '' ? '' : `,${options}`}`,
   ]);
   const init = programs.startRozan(['relay', 'init', '--data', folder, ...listen]);
   if ((await init.ended) !== 0) throw new Error(`relay init: ${init.lines.join(' | ')}`);
@@ -72,15 +72,19 @@ export function startOwnClient(world: SubjectWorld, programs: Programs, links: r
   const ports = ['--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'];
   const program = programs.startRozan(['client', '--entry', '-', '--json', ...ports], { input: links.join('\n') });
   let socks: SocketAddress | null = null;
+  const ready = () => {
+    if (socks === null) throw new Error('the client is not ready');
+    return socks;
+  };
   return {
     pid: program.pid,
     ready: async (signal) => {
       const [, place = ''] = await program.said(/"event":"ready".*"socks":"([^"]+)"/, signal);
       socks = parseHostPort(place);
     },
+    socks: ready,
     connect: (signal) => {
-      if (socks === null) throw new Error('the client is not ready');
-      const proxy = { kind: 'socks5', ...socks, credentials: null } as const;
+      const proxy = { kind: 'socks5', ...ready(), credentials: null } as const;
       return viaProxy(world.env.network, proxy).dial(world.site, { signal });
     },
     onEvent: (listener) => program.onLine((line) => parseEvent(line).forEach(listener)),

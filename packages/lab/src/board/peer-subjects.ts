@@ -171,6 +171,7 @@ async function startPeerClient(
         await untilListening(world, socks, signal);
       }
     },
+    socks: () => socks,
     connect: (signal) => {
       const proxy = { kind: 'socks5', ...socks, credentials: login?.credentials ?? null } as const;
       return viaProxy(world.env.network, proxy).dial(login?.target ?? world.site, { signal });

@@ -167,6 +167,11 @@ export class Programs implements AsyncDisposable {
     return program;
   }
 
+  /** Starts a file of the lab on this very Node. */
+  startScript(path: string, args: readonly string[]): RunningProgram {
+    return this.start(process.execPath, [...process.execArgv, path, ...args]);
+  }
+
   /** Starts `rozan ARGS` on this very Node. */
   startRozan(args: readonly string[], options: StartOptions = {}): RunningProgram {
     const { cacheFolder } = this.#options;

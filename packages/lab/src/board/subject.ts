@@ -17,6 +17,8 @@ export interface SubjectClient extends AsyncDisposable {
   readonly pid: number;
   /** Resolves when the client says that it can carry something; at once where a program does not say. */
   ready(signal: AbortSignal): Promise<void>;
+  /** Where its SOCKS proxy is, once it is ready. */
+  socks(): SocketAddress;
   /** Connects to the lab's site through it. */
   connect(signal: AbortSignal): Promise<Conn>;
   /** Calls `listener` with what the client tells of itself from now on; programs of others tell nothing. */
@@ -50,4 +52,6 @@ export interface SubjectWorld {
   readonly site: SocketAddress;
   /** The address at which servers listen. */
   readonly serverHost: string;
+  /** Listen at the ports that a censor shall see: where the address is one's own, as in a namespace. */
+  readonly usesSeenPorts?: boolean;
 }

@@ -34,8 +34,12 @@ export async function readSubjects(): Promise<SubjectFile> {
 }
 
 /** Starts the servers of all subjects whose names `isWanted` says to; they live as long as `world.programs`. */
-export async function startSubjects(world: SubjectWorld, isWanted: (name: string) => boolean): Promise<Subjects> {
-  const { relayHosts, ways, adaptive, peers } = await readSubjects();
+export async function startSubjects(
+  world: SubjectWorld,
+  isWanted: (name: string) => boolean,
+  changes: { readonly relayHosts?: readonly string[] } = {},
+): Promise<Subjects> {
+  const { relayHosts, ways, adaptive, peers } = { ...(await readSubjects()), ...changes };
   const skipped: { name: string; why: string }[] = [];
   const isHere = (each: Needing & { readonly name: string }) => {
     const why = missing(each);

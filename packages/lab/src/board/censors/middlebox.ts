@@ -52,13 +52,14 @@ export class Middlebox implements CellCensor {
     this.#rules = rules;
   }
 
-  /** Changes the rules for connections that open from now on, and for the next packets of those that are open. */
+  /** Changes the rules. They see connections that are open as ones whose beginning they have missed: the next packet is the first. */
   setRules(rules: readonly FlowRule[]): void {
     this.#rules = rules;
     this.#lines.clear();
     for (const link of this.#links) {
       link.cancelTimer();
       link.rate = null;
+      Object.assign(link.counts, { client: 0, server: 0 });
       for (const rule of rules) this.#apply(link, rule.onOpen?.(link.flow));
     }
   }
