@@ -42,6 +42,8 @@ async function join(
   await ip('-n', name, 'addr', 'add', `${host}/24`, 'dev', `${link}a`);
   await ip('-n', censor, 'addr', 'add', `${gateway}/24`, 'dev', `${link}b`);
   for (const device of ['lo', `${link}a`]) await ip('-n', name, 'link', 'set', device, 'up');
+  // Packets of the size that a path carries: without this the kernel hands over 64 KB at once, and packets cannot be counted.
+  await ip('-n', name, 'link', 'set', `${link}a`, 'gso_max_segs', '1');
   await ip('-n', censor, 'link', 'set', `${link}b`, 'up');
   // A sender that ignores loss, as bbr does, would make every throttle look harmless. By the route, as namespaces may not choose what the machine does not allow to all.
   await ip('-n', name, 'route', 'add', 'default', 'via', gateway, 'congctl', 'cubic');

@@ -10,9 +10,9 @@ import { createScratchFolder, type ScratchFolder } from '../world.ts';
 
 const missing = namespacesMissing() ?? (findCommand('curl') === null ? 'not on this machine: curl' : null);
 const READY_MS = 30_000;
-const AGE_SECONDS = 5;
+const AGE_SECONDS = 3;
 /** Sent so that it lasts three times the age. */
-const LONG = { bytes: 3_000_000, rate: 200_000, seconds: 60 };
+const LONG = { bytes: 1_800_000, rate: 200_000, seconds: 60 };
 const SLOW_RATE = 32_000;
 
 describe('in namespaces', { skip: missing ?? false, timeout: 240_000 }, () => {
@@ -38,7 +38,7 @@ describe('in namespaces', { skip: missing ?? false, timeout: 240_000 }, () => {
 
   it('a cut at an age breaks a plain download, and none of ours', async () => {
     await world.enforce(cutAtAge(AGE_SECONDS));
-    const plain = await world.download(null, { ...LONG, seconds: 20 });
+    const plain = await world.download(null, { ...LONG, seconds: 10 });
     assert.equal(plain.isWhole, false, 'the control is not cut');
     assert.ok((await world.acted()) > 0);
     const ours = await through('websocket-tls', cutAtAge(AGE_SECONDS), LONG);
@@ -47,7 +47,7 @@ describe('in namespaces', { skip: missing ?? false, timeout: 240_000 }, () => {
   });
 
   it('a line that is policed by loss carries most of what it may', async () => {
-    const wanted = { bytes: SLOW_RATE * 20, seconds: 90 };
+    const wanted = { bytes: SLOW_RATE * 8, seconds: 90 };
     const policy = throttled(SLOW_RATE, world.clientHost);
     await world.enforce(policy);
     const plain = await world.download(null, wanted);
