@@ -37,7 +37,7 @@ export interface NamespaceWorld extends AsyncDisposable {
 
 const READY_MS = 30_000;
 const TAG_BYTES = 3;
-const SITE_PROGRAM = join(import.meta.dirname, 'site-program.ts');
+const SITE_PROGRAM = join(import.meta.dirname, '../testing/site-program.ts');
 
 function sumOf(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);

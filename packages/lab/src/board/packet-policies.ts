@@ -37,15 +37,6 @@ export function throttled(bytesPerSecond: number, clientHost: string): PacketPol
   };
 }
 
-/** A share of all packets is lost, each by itself (C10). */
-export function lossy(percent: number): PacketPolicy {
-  return {
-    id: `C10-${percent}`,
-    name: `${percent} % of packets are lost`,
-    rules: [`numgen random mod 100 < ${percent} counter drop`],
-  };
-}
-
 /** Every SYN to the port is answered by a reset (C21). */
 export function resetPort(port: number): PacketPolicy {
   return {
