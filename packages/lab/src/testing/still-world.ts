@@ -1,6 +1,6 @@
 import { parseAllowRule, RelayMetrics } from '@rozan/relay';
 import type { Env, Network } from '@rozan/tunnel';
-import { ManualClock, MemoryNetwork, SeededRandom } from '@rozan/tunnel/testing';
+import { leastRandom, ManualClock, MemoryNetwork, SeededRandom } from '@rozan/tunnel/testing';
 import { createScratchFolder, type ScratchFolder, startRelay, type WorldRelay } from '../world.ts';
 import { networkMethods } from './recording.ts';
 
@@ -73,8 +73,7 @@ export async function startStillWorld(): Promise<StillWorld> {
       onConn(conn);
     });
   // Whatever a relay draws is the least there is, so that no answer waits for the clock that stands still.
-  const random = { bytes: (count: number) => env.random.bytes(count), fraction: () => 0 };
-  const relayEnv: Env = { ...env, random, network: { ...networkMethods(network), listen } };
+  const relayEnv: Env = { ...env, random: leastRandom(env.random), network: { ...networkMethods(network), listen } };
   const start = () => startRelay(relayEnv, { folder: folder.path, counters: outcomes, egressAllow });
   let relay = await start();
   stack.defer(() => relay[Symbol.asyncDispose]());

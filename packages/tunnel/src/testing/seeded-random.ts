@@ -36,3 +36,8 @@ export class SeededRandom implements Random {
     return Buffer.from(words.buffer, 0, count);
   }
 }
+
+/** The same bytes, but whatever is drawn from a range is the least there is: nothing waits for a clock that a test moves by hand. */
+export function leastRandom(random: Random): Random {
+  return { bytes: (count) => random.bytes(count), fraction: () => 0 };
+}

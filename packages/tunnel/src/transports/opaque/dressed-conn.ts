@@ -186,7 +186,14 @@ export class DressedConn extends Duplex implements Conn {
   }
 }
 
-/** The connection with bytes put back in front of it, as any program would take it over. */
+/**
+ * The connection with bytes put back in front of it, as any program would take it over: itself where that can be, so that it is served as soon as
+ * one that nobody has looked at.
+ */
 export function unreadConn({ conn, seen, hasEnded }: Declined, framing: Framing): Conn {
+  if (!hasEnded) {
+    if (seen.length > 0) conn.unshift(seen);
+    return conn;
+  }
   return new DressedConn(conn, { ...framing, leftover: seen, hasEnded });
 }

@@ -3,9 +3,6 @@
 /** Strangers that one listener answers at once; the next ones are let go, as a busy server does. */
 export const MAX_STRANGERS = 2000;
 
-/** Marks that one listener remembers, so that a recorded one is taken for a stranger's. */
-export const MAX_REMEMBERED_MARKS = 100_000;
-
 /** For so long a client's first message is waited for before the imitated program goes on with what there is. */
 export const HOLD_MS = 10_000;
 

@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { startClientHandshake } from '@rozan/protocol';
 import { testUniformity } from '@rozan/protocol/testing';
 import { SeededRandom } from '../../testing/seeded-random.ts';
+import { MarkMemory } from '../mark-memory.ts';
 import type { Framing } from './framing.ts';
 import { ChunkedFramer, ChunkedUnframer } from './http/chunked.ts';
-import { MARK_BYTES, MarkMemory, makeMark, markFits, tagOf } from './mark.ts';
+import { MARK_BYTES, makeMark, markFits, tagOf } from './mark.ts';
 import { RecordFramer, RecordUnframer } from './tls/records.ts';
 
 const KEY = Buffer.alloc(32, 1);

@@ -1,6 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Random } from '../../env.ts';
-import { MAX_REMEMBERED_MARKS } from './limits.ts';
 
 /** Bytes of a listener's key. */
 export const MARK_KEY_BYTES = 32;
@@ -29,28 +28,4 @@ export function makeMark(key: Buffer, random: Random): Buffer {
 /** Whether a mark of `MARK_BYTES` was made with the key. */
 export function markFits(key: Buffer, mark: Buffer): boolean {
   return mark.length === MARK_BYTES && tagFits(key, mark.subarray(0, NONCE_BYTES), mark.subarray(NONCE_BYTES));
-}
-
-/** Remembers what was shown, oldest forgotten first. */
-export class MarkMemory {
-  readonly #seen = new Set<string>();
-  readonly #most: number;
-
-  constructor(most: number = MAX_REMEMBERED_MARKS) {
-    this.#most = most;
-  }
-
-  /** Whether it is shown for the first time; remembers it. */
-  isFresh(mark: Buffer): boolean {
-    const name = mark.toString('latin1');
-    if (this.#seen.has(name)) return false;
-    this.#seen.add(name);
-    if (this.#seen.size > this.#most) {
-      for (const oldest of this.#seen) {
-        this.#seen.delete(oldest);
-        break;
-      }
-    }
-    return true;
-  }
 }

@@ -6,11 +6,12 @@ import { createSite } from '../../site/site.ts';
 import { createWebServer } from '../../site/web-server.ts';
 import { createSecureServer } from '../../tls/server.ts';
 import type { TransportListenOptions } from '../../transport.ts';
-import { readCookie } from './flight-cookie.ts';
+import { MarkMemory } from '../mark-memory.ts';
+import { CookieReader } from './flight-cookie.ts';
 import { MAX_VISITORS } from './limits.ts';
 import { ServerConn } from './server-conn.ts';
 import { identityOf, type WebSocketSettings } from './settings.ts';
-import { isUpgrade, rewriteRequest, upgradeAnswer } from './upgrade.ts';
+import { fieldOf, isUpgrade, rewriteRequest, upgradeAnswer } from './upgrade.ts';
 
 /** Listens as a web server: a request with a first flight goes to `onConn`, every other to the site, as does one that is declined. */
 export async function listenWebSocket(
@@ -19,11 +20,24 @@ export async function listenWebSocket(
 ): Promise<Listener> {
   const site = createSite(env, settings.site);
   const plain = createWebServer(site);
+  const cookies = new CookieReader({ name: settings.params.cookie, key: settings.params.key });
+  const shown = new MarkMemory();
+  const flights = new WeakMap<IncomingMessage, Buffer>();
   const web = createWebServer(site, {
-    isWanted: (request) => flightOf(settings, request) !== null,
+    isWanted: (request) => {
+      if (request.url !== settings.params.path || !isUpgrade(request)) return false;
+      const value = cookies.find(fieldOf(request, 'cookie'));
+      // One that was recorded is a stranger's from its first line on, and gets its answer as soon.
+      if (value === null || shown.has(value)) return false;
+      const flight = cookies.open(value);
+      if (flight === null) return false;
+      shown.add(value);
+      flights.set(request, flight);
+      return true;
+    },
     onUpgrade: (request, under, head) => {
-      const flight = flightOf(settings, request);
-      if (flight === null) return;
+      const flight = flights.get(request);
+      if (flight === undefined) return;
       onConn(
         new ServerConn(env, under, {
           flight,
@@ -70,12 +84,6 @@ function unread(under: Conn, bytes: Buffer): Duplex {
   stream.push(bytes);
   stream.push(null);
   return stream;
-}
-
-/** What a request of ours carries; null for everybody else's. */
-function flightOf({ params }: WebSocketSettings, request: IncomingMessage): Buffer | null {
-  if (request.url !== params.path || !isUpgrade(request)) return null;
-  return readCookie({ name: params.cookie, key: params.key }, request.headers.cookie);
 }
 
 /** Whom limits count: who is connected, or whom a trusted server in front names; the last of several, as that is whom it has seen itself. */

@@ -85,8 +85,9 @@ interface Probe {
 function requestOf(
   { params }: WebSocketSettings,
   changes: readonly (readonly [string | RegExp, string])[] = [],
+  flight: Buffer = FLIGHT,
 ): Buffer {
-  let text = String(upgradeRequest(params, { host: 'x.example', key: KEY, flight: FLIGHT }));
+  let text = String(upgradeRequest(params, { host: 'x.example', key: KEY, flight }));
   text = text.replace('Connection: Upgrade', 'Connection: Upgrade, close');
   for (const [what, other] of changes) text = text.replace(what, other);
   return Buffer.from(text);
@@ -174,17 +175,27 @@ for (const [name, makeEnv] of NETWORKS) {
           });
         },
       });
-      for (const behind of ['', 'GET /about HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', '\x82\x85abcdefghi']) {
+      for (const [index, behind] of [
+        '',
+        'GET /about HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        '\x82\x85abcdefghi',
+      ].entries()) {
+        const flight = Buffer.concat([FLIGHT, Buffer.of(index)]);
         const keepsOpen: [string, string][] = behind === '' ? [] : [[', close', '']];
-        const bytes = [Buffer.concat([requestOf(settings, keepsOpen), Buffer.from(behind, 'latin1')])];
+        const bytes = [Buffer.concat([requestOf(settings, keepsOpen, flight), Buffer.from(behind, 'latin1')])];
         const seen = await probe(env, listener.address, { settings, bytes, ends: behind !== '' });
         assert.match(seen, /^HTTP\/1\.1 404 /);
         assert.equal(seen, await probe(env, plainSite.address, { settings, bytes, ends: behind !== '' }));
       }
       assert.deepEqual(
         flights,
-        Array.from({ length: 3 }, () => String(FLIGHT)),
+        Array.from({ length: 3 }, (_, index) => String(Buffer.concat([FLIGHT, Buffer.of(index)]))),
       );
+      // Shown again it is a stranger's at once, and nobody is asked.
+      const recorded = [requestOf(settings, [], Buffer.concat([FLIGHT, Buffer.of(0)]))];
+      const seen = await probe(env, listener.address, { settings, bytes: recorded });
+      assert.equal(seen, await probe(env, plainSite.address, { settings, bytes: recorded }));
+      assert.equal(flights.length, 3);
     });
   }
 }
