@@ -11,10 +11,10 @@ import { judgeFirstPacket, passesWithMargin, RULE_VARIANTS } from '../classifier
 import { judgeByNdpi, judgeByOpenGfw } from '../classifiers/tls-in-tls.ts';
 import { firstPacketOfObfs4 } from '../testing/obfs4-packet.ts';
 import { makePcap } from '../testing/pcap.ts';
-import { type PrefixWorld, startPrefixWorld } from '../testing/prefix-world.ts';
 import { runProbe } from '../testing/probe.ts';
 import { needsSshServer, startHardenedSshServer } from '../testing/ssh-server.ts';
 import { packetsOf } from '../testing/tap.ts';
+import { startTappedWorld, type TappedWorld } from '../testing/tapped-world.ts';
 import { needs, runTool } from '../testing/tools.ts';
 import { createScratchFolder } from '../world.ts';
 
@@ -85,7 +85,7 @@ describe('a TLS handshake inside a carrier', needs('openssl', 'curl'), () => {
   for (const prefix of ['bare', ...PREFIXES] as const) {
     test(`${prefix}: its sizes are outside the engines' regions, and nDPI takes it for what it imitates`, async () => {
       await using stack = new AsyncDisposableStack();
-      const world: PrefixWorld = stack.use(await startPrefixWorld(OPTIONS[prefix]));
+      const world: TappedWorld = stack.use(await startTappedWorld('opaque', OPTIONS[prefix]));
       await world.fetch(20_000);
       await world.fetch(300);
       const [passages = []] = world.tap.connections;

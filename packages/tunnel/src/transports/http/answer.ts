@@ -97,6 +97,6 @@ export class Answer {
 
 /** Nobody in between may keep an answer, though a second one would do no harm. */
 const HEADERS = {
-  'Content-Type': 'application/octet-stream',
+  'Content-Type': 'video/mp2t',
   'Cache-Control': 'private, no-store',
 } as const;

@@ -32,7 +32,7 @@ export function createRequestWriter(random: Random, options: RequestWriterOption
   const headOf = (planned: PlannedRequest, bodyBytes: number): Buffer => {
     const token = sealToken(planned.header, sealing).toString('base64url');
     const method = bodyBytes > 0 ? 'POST' : 'GET';
-    const upload = [`Content-Length: ${bodyBytes}`, 'Content-Type: application/octet-stream', `Origin: ${origin}`];
+    const upload = [`Content-Length: ${bodyBytes}`, 'Content-Type: video/mp2t', `Origin: ${origin}`];
     const lines = [
       `${method} ${params.prefix}${token}${params.suffix} HTTP/1.1`,
       `Host: ${host}`,

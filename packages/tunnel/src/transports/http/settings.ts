@@ -43,7 +43,7 @@ export const HTTP_OPTIONS: Readonly<Record<string, string>> = {
 
 /** Folders in which sites keep what people send and fetch, and endings of files that are not looked into. */
 const FOLDERS = ['media', 'files', 'uploads', 'assets', 'static', 'content', 'storage', 'objects', 'data', 'cdn'];
-const SUFFIXES = ['', '.bin', '.dat', '.pak', '.blob'];
+const SUFFIXES = ['', '.ts', '.m2ts', '.mts'];
 
 const HEADER = /^[a-z0-9-]{1,64}$/;
 

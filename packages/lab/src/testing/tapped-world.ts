@@ -8,7 +8,7 @@ import { startTap, type Tap } from './tap.ts';
 import { curl, runTool } from './tools.ts';
 
 /** A client and a relay with a tap between them, and a web site over TLS behind. */
-export interface PrefixWorld extends AsyncDisposable {
+export interface TappedWorld extends AsyncDisposable {
   readonly relay: WorldRelay;
   readonly client: Client;
   readonly tap: Tap;
@@ -46,19 +46,19 @@ async function startSite(folder: string): Promise<Server> {
   return server;
 }
 
-/** Starts it with a relay that has these options of `opaque`. */
-export async function startPrefixWorld(options: Readonly<Record<string, string>>): Promise<PrefixWorld> {
+/** Starts it with a relay that listens by this transport, with these options. */
+export async function startTappedWorld(name: string, options: Readonly<Record<string, string>>): Promise<TappedWorld> {
   await using stack = new AsyncDisposableStack();
   const scratch = stack.use(await createScratchFolder());
   const env = createEnv({ log: () => {} });
-  const transport = findTransport('opaque');
-  if (transport === null) throw new Error('there is a transport opaque');
+  const transport = findTransport(name);
+  if (transport === null) throw new Error(`there is no transport ${name}`);
   const site = stack.adopt(await startSite(scratch.path), (server) => void server.close());
   const free = await env.network.listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.destroy());
   await free.close();
   const folder = join(scratch.path, 'relay');
   const settings = { ...Object(await transport.createSettings(env.random, options)) };
-  const listen = [{ transport: 'opaque', address: free.address, settings }];
+  const listen = [{ transport: name, address: free.address, settings }];
   await createRelayFolder(env.random, folder, { listen, addresses: [] });
   const egressAllow = LOOPBACK === null ? [] : [LOOPBACK];
   const relay = stack.use(await startRelay(env, { folder, egressAllow }));

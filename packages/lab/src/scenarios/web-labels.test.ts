@@ -1,0 +1,58 @@
+// What nDPI makes of carriers that look like a web site's traffic, beside curl at the same site.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { formatAddress } from '@rozan/tunnel';
+import { labelByNdpi, type NdpiLabel } from '../testing/ndpi.ts';
+import { startTappedWorld, type TappedWorld } from '../testing/tapped-world.ts';
+import { curl, needs } from '../testing/tools.ts';
+import { createScratchFolder } from '../world.ts';
+
+const NAME = 'www.example.com';
+const DRESSES = [
+  ['websocket', { tls: 'none', host: NAME }, /^(HTTP|WebSocket)/],
+  ['websocket', { tls: 'self', host: NAME }, /^TLS/],
+  ['http', { host: NAME }, /^HTTP/],
+  ['http', { tls: 'self', host: NAME }, /^TLS/],
+] as const;
+
+/** Labels of all connections that carried something. */
+async function labels(world: TappedWorld, port: number, from: number, folder: string): Promise<NdpiLabel[]> {
+  const found = [];
+  for (const passages of world.tap.connections.slice(from)) {
+    if (passages.length > 1) found.push(await labelByNdpi(passages, port, folder));
+  }
+  return found;
+}
+
+describe('a whole carrier with two fetches inside', needs('ndpiReader', 'curl', 'openssl'), () => {
+  for (const [name, options, label] of DRESSES) {
+    const isSecure = 'tls' in options && options.tls === 'self';
+    test(`${name}, ${isSecure ? 'TLS' : 'plain'}: nDPI takes it for what it looks like, and warns of no more than of curl`, async () => {
+      await using stack = new AsyncDisposableStack();
+      const folder = stack.use(await createScratchFolder()).path;
+      const world = stack.use(await startTappedWorld(name, options));
+      await world.fetch(20_000);
+      await world.fetch(300);
+      const port = isSecure ? 443 : 80;
+      const ours = await labels(world, port, 0, folder);
+      const before = world.tap.connections.length;
+      const url = `${isSecure ? 'https' : 'http'}://${NAME}/`;
+      const { code, err } = await curl([
+        '-sk',
+        '--http1.1',
+        '--connect-to',
+        `::${formatAddress(world.tap.address)}`,
+        url,
+      ]);
+      assert.equal(code, 0, err);
+      const [curls] = await labels(world, port, before, folder);
+      assert.ok(ours.length > 0 && curls !== undefined);
+      assert.match(curls.protocol, label);
+      for (const { protocol, isByInspection, risks } of ours) {
+        assert.match(protocol, label);
+        assert.equal(isByInspection, true);
+        assert.deepEqual([...risks.difference(curls.risks)], [], [...curls.risks].join());
+      }
+    });
+  }
+});
