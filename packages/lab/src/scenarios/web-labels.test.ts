@@ -15,9 +15,15 @@ const DRESSES = [
   ['http', { tls: 'self', host: NAME }, /^TLS/],
 ] as const;
 
+/** Which connections are judged: those behind the first `from`, as ones to this port. */
+interface Judged {
+  readonly port: number;
+  readonly from: number;
+}
+
 /** Labels of all connections that carried something. */
-async function labels(world: TappedWorld, port: number, from: number, folder: string): Promise<NdpiLabel[]> {
-  const found = [];
+async function labels(world: TappedWorld, folder: string, { port, from }: Judged): Promise<NdpiLabel[]> {
+  const found: NdpiLabel[] = [];
   for (const passages of world.tap.connections.slice(from)) {
     if (passages.length > 1) found.push(await labelByNdpi(passages, port, folder));
   }
@@ -34,7 +40,7 @@ describe('a whole carrier with two fetches inside', needs('ndpiReader', 'curl', 
       await world.fetch(20_000);
       await world.fetch(300);
       const port = isSecure ? 443 : 80;
-      const ours = await labels(world, port, 0, folder);
+      const ours = await labels(world, folder, { port, from: 0 });
       const before = world.tap.connections.length;
       const url = `${isSecure ? 'https' : 'http'}://${NAME}/`;
       const { code, err } = await curl([
@@ -45,7 +51,7 @@ describe('a whole carrier with two fetches inside', needs('ndpiReader', 'curl', 
         url,
       ]);
       assert.equal(code, 0, err);
-      const [curls] = await labels(world, port, before, folder);
+      const [curls] = await labels(world, folder, { port, from: before });
       assert.ok(ours.length > 0 && curls !== undefined);
       assert.match(curls.protocol, label);
       for (const { protocol, isByInspection, risks } of ours) {
