@@ -1,14 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { EXIT_CODE, ProgramError, parseCommand, runProgram } from '@rozan/tunnel/program';
 import { Command } from 'commander';
-import { POLICIES } from './board/censors/policies.ts';
+import { findLabPolicy, listLabPolicies } from './board/lab-policies.ts';
 import { renderPage } from './board/page/page.ts';
 import { phaseFacts } from './board/page/replay-section.ts';
 import { createProgress } from './board/progress.ts';
 import type { PhaseResult } from './board/replay-result.ts';
-import { findPolicy, runScenario } from './board/run-scenario.ts';
+import { runScenario } from './board/run-scenario.ts';
 import { readScenario, type Scenario, scenarioNames } from './board/scenario-file.ts';
 import { formatScoreboard, type Scoreboard, tallyText } from './board/scoreboard.ts';
+import { CaptureError } from './censor/capture-file.ts';
+import { type CaptureJudgement, judgePcap } from './censor/judge-pcap.ts';
 
 interface RunFlags {
   readonly json?: string;
@@ -32,7 +34,7 @@ function numberOption(option: string, text: string, least: number): number {
 }
 
 async function list({ json = false }: { readonly json?: boolean }): Promise<void> {
-  const policies = POLICIES.map(({ id, name, source }) => ({ id, name, source }));
+  const policies = listLabPolicies().map(({ id, name, source }) => ({ id, name, source }));
   const scenarios = await Promise.all(
     (await scenarioNames()).map(async (name) => ({ name, title: (await readScenario(name)).title })),
   );
@@ -48,7 +50,7 @@ async function list({ json = false }: { readonly json?: boolean }): Promise<void
 /** One policy by itself is a scenario, too. */
 async function scenarioOf(name: string): Promise<Scenario> {
   if (!/^C\d\d/.test(name)) return readScenario(name);
-  findPolicy(name);
+  findLabPolicy(name);
   const matrix = await readScenario('matrix');
   return matrix.kind === 'matrix' ? { ...matrix, policies: [name], adaptiveSessions: 15 } : matrix;
 }
@@ -111,6 +113,38 @@ async function run(name: string, flags: RunFlags, signal: AbortSignal): Promise<
   if (flags.html !== undefined) await writeFile(flags.html, await renderPage(await withOthers(board, flags.add ?? [])));
 }
 
+async function judge(
+  path: string,
+  { json = false, seed }: { readonly json?: boolean; readonly seed: string },
+): Promise<void> {
+  const file = await readFile(path).catch((cause: unknown) => {
+    throw new ProgramError(EXIT_CODE.usage, `${path} cannot be read`, { cause });
+  });
+  const judged = judgeCapture(file, numberOption('--seed', seed, 0));
+  if (json) {
+    say(JSON.stringify(judged));
+    return;
+  }
+  say(`${judged.packets} packets, ${judged.flows} flows`);
+  for (const { id, acted } of judged.policies) {
+    if (acted.length > 0) say(`${id.padEnd(18)}acts on ${acted.length} of ${judged.flows} flows`);
+  }
+}
+
+/** A file that is no capture is the caller's mistake. */
+function judgeCapture(file: Buffer, seed: number): CaptureJudgement {
+  try {
+    return judgePcap(
+      file,
+      listLabPolicies().flatMap(({ policies }) => policies),
+      { seed },
+    );
+  } catch (cause) {
+    if (!(cause instanceof CaptureError)) throw cause;
+    throw new ProgramError(EXIT_CODE.usage, cause.message, { cause });
+  }
+}
+
 function createCommand(signal: AbortSignal): Command {
   const command = new Command('rozan lab')
     .description('Documented censors against the real programs, on this machine alone.')
@@ -134,6 +168,12 @@ function createCommand(signal: AbortSignal): Command {
     .option('--time-scale <x>', 'phases of a replay last so many times what they should; timers never change', '1')
     .option('--clients <n>', 'users of a replay, or sessions of the adaptive client in a cell')
     .action((name: string, flags: RunFlags) => run(name, flags, signal));
+  command
+    .command('judge <capture>')
+    .description('what each policy makes of a capture (pcap, pcapng)')
+    .option('--json', 'the log of verdicts as JSON')
+    .option('--seed <n>', 'policies that sample draw alike for the same seed', DEFAULT_SEED)
+    .action(judge);
   return command;
 }
 

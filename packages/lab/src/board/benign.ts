@@ -27,7 +27,7 @@ export interface BenignSet {
 
 const NAME = 'www.example.org';
 /** A site that no list names. */
-const SITE_HOST = '192.0.2.80';
+const SITE_HOST = '198.51.100.80';
 const PATIENCE_SECONDS = 15;
 const HOUSE_ARGS = [
   '--headless',

@@ -1,10 +1,8 @@
 import type { Env } from '@rozan/tunnel';
 import { type CellPlan, type CellResult, runCell } from './cell.ts';
-import type { Policy } from './censors/flow-rule.ts';
-import { Middlebox } from './censors/middlebox.ts';
 import { Gate } from './gate.ts';
+import { type LabPolicy, startCensor } from './lab-policies.ts';
 import type { MatrixScenario } from './scenario-file.ts';
-import { createSeededRandom } from './seeded-random.ts';
 import type { SessionWorld } from './session.ts';
 import type { Subject } from './subject.ts';
 
@@ -22,7 +20,7 @@ const CELLS_AT_ONCE = 14;
 /** What `runMatrix` is told. */
 export interface MatrixRun {
   readonly scenario: MatrixScenario;
-  readonly policies: readonly Policy[];
+  readonly policies: readonly LabPolicy[];
   readonly subjects: readonly Subject[];
   readonly seed: number;
   readonly signal: AbortSignal;
@@ -30,9 +28,9 @@ export interface MatrixRun {
 }
 
 /** What is done in a cell: the long download lasts longer than the policy's age, or than a minute at its rate. */
-export function planFor(scenario: MatrixScenario, policy: Policy, subject: Pick<Subject, 'isAdaptive'>): CellPlan {
+export function planFor(scenario: MatrixScenario, policy: LabPolicy, subject: Pick<Subject, 'isAdaptive'>): CellPlan {
   const { adaptiveSessions, otherSessions, survivalBytes } = scenario;
-  const { lastsMs = 0, allowedRate = null } = policy;
+  const { lastsMs, allowedRate } = policy;
   const seconds = (lastsMs / 1000) * OUTLAST;
   const bytes = allowedRate === null ? survivalBytes : Math.min(survivalBytes, allowedRate * SLOW_DOWNLOAD_SECONDS);
   const rate = seconds > 0 ? bytes / seconds : 0;
@@ -53,8 +51,7 @@ export async function runMatrix(env: Env, world: SessionWorld, run: MatrixRun): 
   const results = jobs.map(({ policy, subject }, index) =>
     gate.run(async () => {
       signal.throwIfAborted();
-      const rule = policy.createRule(createSeededRandom(seed + index));
-      await using censor = new Middlebox(env, [rule]);
+      await using censor = startCensor(env, [policy], seed + index);
       const plan = planFor(scenario, policy, subject);
       const result = await runCell(world, { subject, policy: policy.id, censor, plan });
       done += 1;

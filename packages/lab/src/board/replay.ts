@@ -1,12 +1,11 @@
 // Phases of a censor over one population of users: every client is a program of its own, and lives through all of them.
 import type { Env } from '@rozan/tunnel';
+import type { Middlebox } from '../censor/middlebox.ts';
 import { userHost } from './cell.ts';
-import type { Policy } from './censors/flow-rule.ts';
-import { Middlebox } from './censors/middlebox.ts';
+import { type LabPolicy, startCensor } from './lab-policies.ts';
 import type { PhaseResult, ReplayResult } from './replay-result.ts';
 import { ReplayUser, type UserTally } from './replay-user.ts';
 import type { Phase, PhaseAims, ReplayScenario } from './scenario-file.ts';
-import { createSeededRandom } from './seeded-random.ts';
 import type { SessionWorld } from './session.ts';
 import { addTallies, quantile } from './statistics.ts';
 import type { Subject } from './subject.ts';
@@ -27,7 +26,7 @@ export interface ReplayRun {
   readonly subject: Subject;
   readonly seed: number;
   readonly signal: AbortSignal;
-  policy(id: string): Policy;
+  policy(id: string): LabPolicy;
   onPhase(result: PhaseResult): void;
   onProgress(text: string): void;
 }
@@ -77,7 +76,7 @@ function startSampling(env: Env, users: readonly ReplayUser[], run: ReplayRun): 
 function measure(
   tallies: readonly UserTally[],
   population: Population,
-  phase: { policies: readonly Policy[]; seconds: number; isPaced: boolean },
+  phase: { policies: readonly LabPolicy[]; seconds: number; isPaced: boolean },
 ): PhaseResult['measures'] {
   const { users } = population;
   const pageSeconds = tallies.flatMap((tally) => tally.pageSeconds);
@@ -154,7 +153,7 @@ async function runPhase(
 ): Promise<{ result: PhaseResult; tallies: UserTally[] }> {
   const { env, users, censor } = population;
   const policies = phase.policies.map((id) => run.policy(id));
-  censor.setRules(policies.map((policy, index) => policy.createRule(createSeededRandom(run.seed + index))));
+  censor.setPolicies(policies.flatMap((policy) => policy.policies));
   const seconds = Math.round(phase.seconds * run.timeScale);
   const end = AbortSignal.timeout(seconds * 1000);
   const signal = AbortSignal.any([run.signal, end]);
@@ -201,9 +200,10 @@ export async function runReplay(env: Env, world: SessionWorld, run: ReplayRun): 
   const [start] = scenario.phases;
   if (start === undefined) throw new Error('a replay has phases');
   const censor = stack.use(
-    new Middlebox(
+    startCensor(
       env,
-      start.policies.map((id) => run.policy(id).createRule(createSeededRandom(run.seed))),
+      start.policies.map((id) => run.policy(id)),
+      run.seed,
     ),
   );
   const users: ReplayUser[] = [];

@@ -1,15 +1,12 @@
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
 import { createEnv, type Env } from '@rozan/tunnel';
-import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { createScratchFolder } from '../world.ts';
 import { benignSet, runBenign } from './benign.ts';
 import { startBenignServers } from './benign-servers.ts';
 import type { CellResult } from './cell.ts';
-import type { Policy } from './censors/flow-rule.ts';
-import { Middlebox } from './censors/middlebox.ts';
-import { OPEN, PHASE_POLICIES, POLICIES } from './censors/policies.ts';
 import { runControls } from './controls.ts';
 import { Gate } from './gate.ts';
+import { findLabPolicy, type LabPolicy, listLabPolicies, OPEN, startCensor } from './lab-policies.ts';
 import { labelsOf } from './labels.ts';
 import { runMatrix } from './matrix.ts';
 import { Programs } from './programs.ts';
@@ -17,7 +14,6 @@ import { runReplay } from './replay.ts';
 import type { PhaseResult } from './replay-result.ts';
 import type { MatrixScenario, ReplayScenario, Scenario } from './scenario-file.ts';
 import type { Scoreboard, SubjectHeading } from './scoreboard.ts';
-import { createSeededRandom } from './seeded-random.ts';
 import type { SessionWorld } from './session.ts';
 import { startLabSite } from './site.ts';
 import { readSubjects, type Subjects, startSubjects } from './subjects.ts';
@@ -45,14 +41,6 @@ const BENIGN_AT_ONCE = 16;
 const BENIGN_POLICIES_AT_ONCE = 6;
 const LOOPBACK = '127.0.0.1';
 
-/** A policy by its id. Throws a `ProgramError` (usage). */
-export function findPolicy(id: string): Policy {
-  const found = [...POLICIES, ...PHASE_POLICIES, OPEN].find((policy) => policy.id === id);
-  if (found !== undefined) return found;
-  const remedy = `The policies are ${POLICIES.map((policy) => policy.id).join(', ')}.`;
-  throw new ProgramError(EXIT_CODE.usage, `there is no policy '${id}'`, { remedy });
-}
-
 function commitOf(): string {
   try {
     const options: ExecFileSyncOptionsWithStringEncoding = {
@@ -75,7 +63,7 @@ interface Stage {
 
 async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOptions): Promise<Partial<Scoreboard>> {
   const { env, world, subjects, folder } = stage;
-  const policies = scenario.policies.includes('*') ? POLICIES : scenario.policies.map(findPolicy);
+  const policies = scenario.policies.includes('*') ? listLabPolicies() : scenario.policies.map(findLabPolicy);
   const sessions = options.clients ?? scenario.adaptiveSessions;
   const cells = await runMatrix(env, world, {
     scenario: { ...scenario, adaptiveSessions: sessions },
@@ -89,7 +77,7 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
     },
   });
   const benign = await runBenignTable(stage, policies, { times: scenario.benignTimes, options });
-  const controls = await runControls(env, policies, options.seed);
+  const controls = runControls(policies, options.seed);
   const headings: SubjectHeading[] = [];
   for (const subject of subjects.all) {
     options.onProgress(`labels of ${subject.name}`);
@@ -103,7 +91,7 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
 /** Ordinary programs under every policy. */
 async function runBenignTable(
   { env, world, folder }: Stage,
-  policies: readonly Policy[],
+  policies: readonly LabPolicy[],
   { times, options }: { readonly times: number; readonly options: RunOptions },
 ): Promise<Pick<Scoreboard, 'falsePositives' | 'skipped'>> {
   if (times === 0) return { falsePositives: [], skipped: [] };
@@ -114,7 +102,7 @@ async function runBenignTable(
   const found = [OPEN, ...policies].map((policy) =>
     atOnce.run(async () => {
       options.onProgress(`ordinary programs under ${policy.id}`);
-      await using censor = new Middlebox(env, [policy.createRule(createSeededRandom(options.seed))]);
+      await using censor = startCensor(env, [policy], options.seed);
       return runBenign({ env, programs, starts, folder }, { set, policy: policy.id, censor, times });
     }),
   );
@@ -132,7 +120,7 @@ async function runPhases(stage: Stage, scenario: ReplayScenario, options: RunOpt
     subject,
     seed: options.seed,
     signal: options.signal,
-    policy: findPolicy,
+    policy: findLabPolicy,
     onPhase: options.onPhase,
     onProgress: options.onProgress,
   });

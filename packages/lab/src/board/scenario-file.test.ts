@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramError } from '@rozan/tunnel/program';
 import fc from 'fast-check';
-import { findPolicy } from './run-scenario.ts';
+import { findLabPolicy } from './lab-policies.ts';
 import { parseScenario, readScenario, scenarioNames } from './scenario-file.ts';
 
 test('the scenarios of the lab are read, and name policies that exist', async () => {
@@ -11,7 +11,7 @@ test('the scenarios of the lab are read, and name policies that exist', async ()
   for (const name of names) {
     const scenario = await readScenario(name);
     const ids = scenario.kind === 'matrix' ? scenario.policies : scenario.phases.flatMap(({ policies }) => policies);
-    for (const id of ids.filter((each) => each !== '*')) assert.equal(findPolicy(id).id, id);
+    for (const id of ids.filter((each) => each !== '*')) assert.equal(findLabPolicy(id).id, id.replace(/\..*$/, ''));
   }
 });
 

@@ -2,17 +2,18 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import type { Scoreboard } from '../board/scoreboard.ts';
+import { makePcap } from '../testing/pcap.ts';
 import { runRozan } from '../testing/program.ts';
 import { findCommand } from '../testing/tools.ts';
 
 const ROZAN = resolve(import.meta.dirname, '../../../../bin/rozan.mjs');
 /** What survives nothing of the quick table's, by the catalogue: beside a rule that samples, and ports. */
-const PEERS_FAIL = ['C03', 'C18', 'C07'];
+const PEERS_FAIL = ['C03-drop', 'C18-address', 'C07'];
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'rozan-test-'));
@@ -46,12 +47,30 @@ test('the list names every policy with its source, and the scenarios', async () 
   const { code, out } = await runRozan(['lab', 'list', '--json']);
   assert.equal(code, 0);
   const list: { policies: { id: string; source: string }[]; scenarios: { name: string }[] } = JSON.parse(out);
-  assert.ok(list.policies.some(({ id }) => id === 'C34-25'));
+  assert.ok(list.policies.some(({ id }) => id === 'C34-packets'));
   assert.ok(list.policies.every(({ source }) => source.length > 0));
   assert.ok(list.scenarios.some(({ name }) => name === 'iran-2013'));
   const wrong = await runRozan(['lab', 'run', 'C99']);
   assert.equal(wrong.code, 2);
   assert.match(wrong.err, /there is no policy 'C99'/);
+});
+
+test('a capture is judged alike each time, and what is none is refused', async () => {
+  await inFolder(async (folder) => {
+    const file = join(folder, 'x.pcap');
+    await writeFile(file, makePcap([{ from: 'client', bytes: Buffer.from('SSH-2.0-OpenSSH_9.2\r\n') }], 22));
+    const [first, second] = [
+      await runRozan(['lab', 'judge', file, '--json']),
+      await runRozan(['lab', 'judge', file, '--json']),
+    ];
+    assert.equal(first.out, second.out);
+    const judged: { flows: number; policies: { id: string; acted: number[] }[] } = JSON.parse(first.out);
+    assert.equal(judged.flows, 1);
+    const acts = judged.policies.filter(({ acted }) => acted.length > 0).map(({ id }) => id);
+    assert.ok(acts.includes('C24-drop') && !acts.includes('C13-cn'), acts.join());
+    await writeFile(file, 'no capture');
+    assert.equal((await runRozan(['lab', 'judge', file])).code, 2);
+  });
 });
 
 test('in the quick table the adaptive client gets through everywhere, and every censor bites', {

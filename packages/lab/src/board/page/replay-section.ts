@@ -25,7 +25,7 @@ export function phaseFacts({ measures }: PhaseResult): readonly (readonly [strin
     ['with a session at the end', tallyText(measures.connected)],
     ...(measures.backSeconds === null
       ? []
-      : [['back to the first transport after', number(measures.backSeconds, 's')] as const]),
+      : [['as fast as at first after', number(measures.backSeconds, 's')] as const]),
   ];
 }
 
