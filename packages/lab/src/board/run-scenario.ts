@@ -103,7 +103,7 @@ async function runBenignTable(
     atOnce.run(async () => {
       options.onProgress(`ordinary programs under ${policy.id}`);
       await using censor = startCensor(env, [policy], options.seed);
-      return runBenign({ env, programs, starts, folder }, { set, policy: policy.id, censor, times });
+      return await runBenign({ env, programs, starts, folder }, { set, policy: policy.id, censor, times });
     }),
   );
   return { falsePositives: (await Promise.all(found)).flat(), skipped: set.skipped };
