@@ -58,7 +58,7 @@ export function transportSuite(name: string, makeFixture: () => TransportFixture
       test(title, async () => {
         const fixture = makeFixture();
         await withoutLeaks(() => onStage(fixture, run));
-        await turnsUntil(() => fixture.countOpen?.() === 0, STOPPED_TURNS);
+        await turnsUntil(() => (fixture.countOpen?.() ?? 0) === 0);
         assert.equal(fixture.countOpen?.() ?? 0, 0, 'connections or listeners were left open');
       });
     }
