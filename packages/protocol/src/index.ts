@@ -95,6 +95,28 @@ export {
   signServerEntry,
 } from './server-entry.ts';
 export { formatShareLink, formatShareLinkCapitals, parseEntryText, parseShareLink } from './share-link.ts';
+export { signerOf } from './signed-envelope.ts';
+export { judgeTactics, type KnownTimes, type TacticsValidity } from './tactics/known-time.ts';
+export { drawRule, fits, fittingRules, selectRule, type TacticsFacts } from './tactics/select.ts';
+export {
+  type AvoidedWay,
+  isAvoided,
+  NUMBER_SETTINGS,
+  type NumberSetting,
+  type TacticsSettings,
+} from './tactics/settings.ts';
+export {
+  formatTactics,
+  MAX_TACTICS_BYTES,
+  parseTactics,
+  readTacticsPayload,
+  readUncheckedTactics,
+  signTactics,
+  type Tactics,
+  type TacticsCondition,
+  type TacticsFields,
+  type TacticsRule,
+} from './tactics/tactics.ts';
 export {
   decodeTarget,
   encodeTarget,

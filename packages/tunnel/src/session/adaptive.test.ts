@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { AdaptivePlan } from './plan/carrier-plan.ts';
+import { LimitFinder } from './plan/limit-finder.ts';
 import { type Direction, startBulk } from './testing/bulk.ts';
 import { type ClientSetup, createClientSetup, openEcho } from './testing/client-setup.ts';
 import type { FakeRelayOptions } from './testing/fake-dial.ts';
 
-async function start(options: FakeRelayOptions): Promise<ClientSetup & { readonly plan: AdaptivePlan }> {
-  const plan = new AdaptivePlan(new SeededRandom(options.seed ?? 1));
+async function start(
+  options: FakeRelayOptions,
+  finder?: LimitFinder,
+): Promise<ClientSetup & { readonly plan: AdaptivePlan }> {
+  const plan = new AdaptivePlan(new SeededRandom(options.seed ?? 1), { finder });
   return Object.assign(await createClientSetup({ latencyMs: 25, ...options, plan }), { plan });
 }
 
@@ -80,6 +84,28 @@ describe('a session that adapts', () => {
       }
     });
   }
+
+  it('replaces its first carrier in time already where it was told of the cut', async () => {
+    for (const afterMs of [3000, 5000, 60_000]) {
+      const finder = new LimitFinder();
+      finder.suggest({ ageMs: afterMs, bytes: null });
+      const [told, control] = [
+        await start({ censor: { how: 'rst', afterMs } }, finder),
+        await start({ censor: { how: 'rst', afterMs } }),
+      ];
+      for (const setup of [told, control]) {
+        await openEcho(setup);
+        await setup.clock.advance(12 * afterMs);
+        setup.client.close('cancelled');
+      }
+      const cuts = ({ lost }: ClientSetup) => lost.filter(({ cause }) => cause === 'reset').length;
+      assert.equal(told.lost[0]?.cause, 'retired');
+      // A canary, on which nothing depends.
+      assert.ok(cuts(told) <= 1, `${cuts(told)}`);
+      assert.ok(told.attached.length >= 12);
+      assert.ok(cuts(control) >= 3, `${cuts(control)}`);
+    }
+  });
 
   it('uses more carriers where each is held back by itself, and one where that brings nothing', async () => {
     const throttled = await start({ throttleBytesPerMs: 60 });

@@ -49,6 +49,8 @@ export interface ClientSessionOptions {
   readonly dial: DialCarrier;
   /** How many carriers there are, and for how long each. */
   readonly plan: CarrierPlan;
+  /** After this silence a carrier is suspect at the earliest, in ms; `SUSPECT_MS` unless said. */
+  readonly suspectMs?: number | undefined;
   readonly events: ClientSessionEvents;
 }
 
@@ -249,8 +251,9 @@ export class ClientSession {
     const nowMs = this.#env.clock.monotonicMs();
     const { smoothedRttMs } = carrier.ledger;
     // After a line has become slow, the smoothed round trip may be the queue of many seconds that was on its way then.
+    const { suspectMs = SUSPECT_MS } = this.#options;
     const waitMs = Math.min(SUSPECT_ROUND_TRIPS * smoothedRttMs, SUSPECT_MS + 2 * smoothedRttMs);
-    const patienceMs = Math.max(SUSPECT_MS, waitMs);
+    const patienceMs = Math.max(suspectMs, waitMs);
     const isSilent = carrier.silentMs(nowMs) >= patienceMs - LONGEST_WATCH_MS;
     this.#check(carrier);
     if (!carrier.usable) {

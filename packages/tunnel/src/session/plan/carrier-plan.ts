@@ -101,8 +101,11 @@ export class FixedPlan implements CarrierPlan {
 /** Ends that somebody in between has caused, or the network. */
 const FOUL: ReadonlySet<CarrierLossCause> = new Set(['closed', 'reset', 'stalled', 'gone']);
 
-/** Carriers are replaced at an age between these shares of what is allowed. */
+/** Carriers are replaced at an age between these shares of what is allowed, */
 const AGE_SHARE = [0.55, 0.85] as const;
+/** and so long before it where there is as much time: until that is noticed, the next one attached, and the old one let go. */
+const REPLACING_MS = 1500;
+const SPREAD = 0.8;
 /** The next carrier is attached when between these shares of what is allowed have been carried; the rest is carried meanwhile. */
 const BYTES_SHARE = [0.3, 0.5] as const;
 /** One in so many carriers becomes a canary, which goes beyond the limit to see whether it still holds; but no two within this time. */
@@ -113,22 +116,40 @@ export const CANARY_REACH = 2;
 /** So many canaries in a row have to live before the limit counts as gone. */
 const CANARIES = 2;
 
+/** The ages between which carriers are replaced where they are cut at this one. */
+function rangeOfAges(limitMs: number): readonly [number, number] {
+  const [leastShare, mostShare] = AGE_SHARE;
+  const most = Math.max(limitMs / 2, Math.min(mostShare * limitMs, limitMs - REPLACING_MS));
+  // However short the time is, no two carriers live equally long.
+  return [Math.min(leastShare * limitMs, SPREAD * most), most];
+}
+
+/** From where a plan sets out. */
+export interface AdaptivePlanOptions {
+  readonly mostCarriers?: number | undefined;
+  /** How many carriers are said to be of use at once here; one if nobody has said. */
+  readonly usefulCarriers?: number | undefined;
+  /** The share of carriers that become canaries. */
+  readonly canaryShare?: number | undefined;
+  /** What is known of the network already, perhaps by other sessions. */
+  readonly finder?: LimitFinder | undefined;
+}
+
 /** Learns from how carriers die and what they carry; shared by all sessions on one network. */
 export class AdaptivePlan implements CarrierPlan {
   readonly #random: Random;
   readonly #finder: LimitFinder;
   readonly #search: WidthSearch;
+  readonly #canaryShare: number;
   #canaryAtMs = Number.NEGATIVE_INFINITY;
   #lived = { ageMs: 0, bytes: 0 };
 
-  /** `finder`: what is known of the network already, perhaps by other sessions. */
-  constructor(
-    random: Random,
-    options: { readonly mostCarriers?: number | undefined; readonly finder?: LimitFinder | undefined } = {},
-  ) {
+  constructor(random: Random, options: AdaptivePlanOptions = {}) {
     this.#random = random;
     this.#finder = options.finder ?? new LimitFinder();
-    this.#search = new WidthSearch(Math.min(MAX_BOND_CARRIERS, options.mostCarriers ?? MAX_BOND_CARRIERS));
+    const most = Math.min(MAX_BOND_CARRIERS, options.mostCarriers ?? MAX_BOND_CARRIERS);
+    this.#search = new WidthSearch(most, options.usefulCarriers);
+    this.#canaryShare = options.canaryShare ?? CANARY_SHARE;
   }
 
   get carriers(): number {
@@ -144,11 +165,9 @@ export class AdaptivePlan implements CarrierPlan {
     // Never a session's only one: what it carries is held up when it dies.
     const isCanary = bytes !== null && this.carriers > 1 && this.#isTimeForCanary(nowMs);
     const budget = bytes === null ? null : bytes * (isCanary ? CANARY_REACH : 1);
-    const share = (limit: number | null, [least, most]: readonly [number, number]) =>
-      drawFrom(this.#random, limit === null ? null : [least * limit, most * limit]);
     return {
-      ageMs: share(ageMs, AGE_SHARE),
-      bytes: share(budget, BYTES_SHARE),
+      ageMs: drawFrom(this.#random, ageMs === null ? null : rangeOfAges(ageMs)),
+      bytes: drawFrom(this.#random, budget === null ? null : [BYTES_SHARE[0] * budget, BYTES_SHARE[1] * budget]),
       budgetBytes: budget ?? Number.POSITIVE_INFINITY,
     };
   }
@@ -171,7 +190,7 @@ export class AdaptivePlan implements CarrierPlan {
   }
 
   #isTimeForCanary(nowMs: number): boolean {
-    if (nowMs - this.#canaryAtMs < CANARY_MS || this.#random.fraction() >= CANARY_SHARE) return false;
+    if (nowMs - this.#canaryAtMs < CANARY_MS || this.#random.fraction() >= this.#canaryShare) return false;
     this.#canaryAtMs = nowMs;
     return true;
   }

@@ -103,6 +103,29 @@ describe('LimitFinder', () => {
     );
   });
 
+  it('takes over what it is told until it has seen better, and does not believe it a second time', () => {
+    const finder = new LimitFinder();
+    const cut = (ageMs: number) => {
+      for (let index = 1; index <= 4; index += 1) {
+        finder.note(fill({ ageMs, bytes: 1000 * 5 ** index }, 100_000 * index), 100_000 * index);
+      }
+    };
+    finder.suggest({ ageMs: 60_000, bytes: null });
+    assert.deepEqual(finder.found, { ageMs: 60_000, bytes: null });
+    finder.suggest({ ageMs: 50_000, bytes: 18_000 });
+    assert.deepEqual(finder.found, { ageMs: 50_000, bytes: 18_000 });
+    cut(20_000);
+    const own = finder.found.ageMs;
+    assert.ok(own !== null && own <= 20_000);
+    finder.suggest({ ageMs: 40_000, bytes: null });
+    assert.deepEqual(finder.found, { ageMs: own, bytes: null });
+    finder.forget('ageMs');
+    finder.suggest({ ageMs: 40_000, bytes: null });
+    assert.equal(finder.found.ageMs, null);
+    finder.suggest({ ageMs: 30_000, bytes: null });
+    assert.equal(finder.found.ageMs, 30_000);
+  });
+
   it('finds a lower limit later, never raises one by itself, and forgets one when it is told', () => {
     const finder = new LimitFinder();
     let nowMs = 0;

@@ -41,10 +41,22 @@ export class LimitFinder {
   #ends: FoulEnd[] = [];
   #lastAtMs = Number.NEGATIVE_INFINITY;
   #found: FoundLimits = { ageMs: null, bytes: null };
+  #told: FoundLimits = { ageMs: null, bytes: null };
 
   /** What has been found so far. */
   get found(): FoundLimits {
     return this.#found;
+  }
+
+  /** Takes over what others say they have found here, in place of what they said before; what was seen here counts for more. */
+  suggest(told: FoundLimits): void {
+    const either = (measure: Measure) => {
+      const [found, before] = [this.#found[measure], this.#told[measure]];
+      const isNews = told[measure] !== before;
+      return isNews && (found === null || found === before) ? told[measure] : found;
+    };
+    this.#found = { ageMs: either('ageMs'), bytes: either('bytes') };
+    this.#told = told;
   }
 
   /** Notes an end; returns whether that changed what is found. */

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { WidthSearch } from './width-search.ts';
 
 /** A search on a path that carries so many bytes per millisecond with so many carriers; `run` gives the widths, second by second. */
-function createPath(rateOf: (width: number) => number) {
-  const search = new WidthSearch(8);
+function createPath(rateOf: (width: number) => number, useful?: number) {
+  const search = new WidthSearch(8, useful);
   let nowMs = 0;
   let bytes = 0;
   let rate = rateOf;
@@ -30,6 +30,15 @@ function changes(widths: readonly number[]): number {
 }
 
 describe('WidthSearch', () => {
+  it('begins with as many as are said to be of use once there is much to carry, and finds out when fewer do', () => {
+    const { search, run, carry } = createPath((width) => 125 * width, 4);
+    assert.equal(search.width, 1);
+    assert.ok(run(3).includes(4));
+    carry((width) => 125 * Math.min(width, 2));
+    run(1200);
+    assert.ok(search.width <= 2, `${search.width}`);
+  });
+
   it('goes up to where more carriers carry more', () => {
     const { search, run } = createPath((width) => 125 * width);
     run(30);

@@ -42,8 +42,10 @@ export class WidthSearch {
   #busyAtMs = 0;
   #step: { readonly atMs: number; readonly bytes: number } | null = null;
 
-  constructor(most: number) {
+  /** `useful`: how many are said to be of use where there is much to carry; whether fewer do is found out later. */
+  constructor(most: number, useful = 1) {
     this.#most = most;
+    this.#useful = Math.min(most, useful);
   }
 
   get width(): number {
@@ -53,7 +55,10 @@ export class WidthSearch {
   /** Notes all bytes that have got through so far; returns whether the width is another now. */
   note(bytes: number, nowMs: number): boolean {
     const step = this.#step;
-    if (step === null) this.#step = { atMs: nowMs, bytes };
+    if (step === null) {
+      this.#step = { atMs: nowMs, bytes };
+      if (this.#useful > 1) this.#narrowAtMs = nowMs + NARROW_AFTER_MS;
+    }
     if (step === null || nowMs - step.atMs < STEP_MS) return false;
     this.#step = { atMs: nowMs, bytes };
     const before = this.#width;
