@@ -10,6 +10,10 @@ export const commands = {
   demo: { module: 'packages/lab/src/demo-main.ts', summary: 'a whole network on this machine (what `npm start` runs)' },
   relay: { module: 'packages/relay/src/main.ts', summary: 'run a relay; `rozan relay init` makes one' },
   client: { module: 'packages/client/src/main.ts', summary: 'reach the internet through relays' },
+  tactics: {
+    module: 'packages/client/src/tactics-main.ts',
+    summary: 'signed starting values for clients: sign, show, check',
+  },
   lab: { module: 'packages/lab/src/lab-main.ts', summary: 'documented censors against the real programs' },
   pt: { module: 'packages/pt/src/main.ts', summary: 'offer our transports to tor; run by tor itself' },
 };

@@ -10,6 +10,7 @@ import { REASSEMBLY_TARGETS } from './targets/reassembly.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { RELAY_TARGETS } from './targets/relay.ts';
 import { SEEDED_TARGETS } from './targets/seeded.ts';
+import { TACTICS_TARGETS } from './targets/tactics.ts';
 import { UPSTREAM_TARGETS } from './targets/upstream.ts';
 
 /** Everything that reads bytes or text from outside. A new decoder gets a line in one of these lists. */
@@ -21,6 +22,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...RECORD_TARGETS,
   ...HANDSHAKE_TARGETS,
   ...ENTRY_TARGETS,
+  ...TACTICS_TARGETS,
   ...LOCAL_PROXY_TARGETS,
   ...RELAY_TARGETS,
   ...UPSTREAM_TARGETS,

@@ -1,4 +1,4 @@
-import type { ServerEntry } from '@rozan/protocol';
+import type { ServerEntry, TacticsSettings } from '@rozan/protocol';
 import {
   AdaptivePlan,
   type CarrierPlan,
@@ -15,8 +15,10 @@ import { createNameResolver, type NameResolver } from './establish/name-resolver
 import { type DescribeNetwork, describeThisNetwork } from './establish/network-name.ts';
 import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
 import { type MemoryStore, WayMemory } from './establish/way-memory.ts';
+import { DIALS_PER_HOST } from './limits.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { SessionPool } from './session-pool.ts';
+import { type ClientTactics, openTactics } from './tactics/open-tactics.ts';
 
 /** A client's configuration. */
 export interface ClientConfig {
@@ -31,6 +33,8 @@ export interface ClientConfig {
   readonly carriers?: CarrierCount | undefined;
   /** Whether the client finds out itself how many carriers to use, and for how long each; then `rotation` is of no use, and `carriers` a bound. */
   readonly adaptive?: boolean | undefined;
+  /** Starting values from those who run the network; none unless said. */
+  readonly tactics?: ClientTactics | undefined;
   /** Where it keeps what it learns of ways to relays; without, it forgets with its end. */
   readonly memory?: MemoryStore | undefined;
   /** How names of relays are resolved; as the system does unless said. */
@@ -53,27 +57,49 @@ export interface Client extends AsyncDisposable {
   ready(signal: AbortSignal): Promise<void>;
 }
 
-/** What is learnt of the network is shared by all sessions. */
-function plansOf({ adaptive, rotation = NO_ROTATION }: ClientConfig, env: Env): (dialer: RelayDialer) => CarrierPlan {
-  const finder = new LimitFinder();
-  return ({ carriers }) =>
-    adaptive
-      ? new AdaptivePlan(env.random, { mostCarriers: carriers, finder })
-      : new FixedPlan(env.random, { rotation, carriers });
+/** What is learnt of the network, by the `finder`, is shared by all sessions. */
+function plansOf(
+  env: Env,
+  { adaptive, rotation = NO_ROTATION }: ClientConfig,
+  { finder, tactics }: { readonly finder: LimitFinder; readonly tactics: () => TacticsSettings },
+): (dialer: RelayDialer) => CarrierPlan {
+  return ({ carriers }) => {
+    if (!adaptive) return new FixedPlan(env.random, { rotation, carriers });
+    const { carriers: usefulCarriers, canaryShare } = tactics();
+    return new AdaptivePlan(env.random, { mostCarriers: carriers, usefulCarriers, canaryShare, finder });
+  };
 }
 
 /** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
 export async function createClient(config: ClientConfig, env: Env): Promise<Client> {
   await using stack = new AsyncDisposableStack();
-  const limits = new DialLimits();
+  const finder = new LimitFinder();
+  const dialers: RelayDialer[] = [];
+  const keeper = stack.use(await openTactics(env, config, { finder, dialers }));
+  const tactics = () => keeper?.settings ?? {};
+  const limits = new DialLimits(() => tactics().dialsPerHost ?? DIALS_PER_HOST);
   const failures = new FailureCounts();
   const onFailure = (failure: AttemptFailure) => failures.add(failure);
-  const tools = { limits, onFailure, resolve: config.resolve ?? createNameResolver() };
-  const dialers = config.entries.map((entry) => new RelayDialer(env, entry, { count: config.carriers, tools }));
-  const { memory: store = null, describeNetwork: describe = describeThisNetwork, refreshLists, explain } = config;
+  const tools = { limits, onFailure, tactics, resolve: config.resolve ?? createNameResolver() };
+  dialers.push(...config.entries.map((entry) => new RelayDialer(env, entry, { count: config.carriers, tools })));
+  const { memory: store = null, describeNetwork: describe = describeThisNetwork, explain } = config;
   const memory = await WayMemory.open(env, { store, describe });
-  const planFor = plansOf(config, env);
-  const pool = stack.use(new SessionPool(env, { dialers, memory, limits, onFailure, refreshLists, explain, planFor }));
+  const planFor = plansOf(env, config, { finder, tactics });
+  const refreshLists = async (signal: AbortSignal) => {
+    await keeper?.refresh();
+    await config.refreshLists?.(signal);
+  };
+  const pool = stack.use(
+    new SessionPool(env, { dialers, memory, limits, onFailure, refreshLists, explain, planFor, tactics }),
+  );
+  const over = new AbortController();
+  stack.defer(() => over.abort());
+  // A relay has told the time.
+  if (keeper !== null)
+    pool.ready(over.signal).then(
+      () => keeper.judge(),
+      () => {},
+    );
   const { socks, http, strictReplies } = config;
   const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener: pool }));
   const running = stack.move();

@@ -2,6 +2,7 @@ import { MAX_BOND_CARRIERS, type RotationPolicy, type SocketAddress } from '@roz
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import type { CarrierCount } from './establish/relay-dialer.ts';
+import { asnOption, countryOption } from './tactics/fact-options.ts';
 
 /** What the command line of a client says. */
 export interface ClientArguments {
@@ -19,6 +20,17 @@ export interface ClientArguments {
   /** Where the upstream proxy is said: a URL, a file, or `env`; null for none. */
   readonly upstreamSource: string | null;
   readonly explain: boolean;
+  /** Null for no tactics. */
+  readonly tactics: TacticsArguments | null;
+}
+
+/** What the command line says of tactics. */
+export interface TacticsArguments {
+  readonly file: string;
+  /** Public keys, or files that hold them; at least one. */
+  readonly keySources: readonly string[];
+  readonly country: string | null;
+  readonly asn: number | null;
 }
 
 interface RawOptions {
@@ -35,6 +47,10 @@ interface RawOptions {
   readonly pt?: string[];
   readonly upstreamProxy?: string;
   readonly explain?: boolean;
+  readonly tactics?: string;
+  readonly tacticsKey?: string[];
+  readonly country?: string;
+  readonly asn?: string;
 }
 
 /** A carrier's limits are drawn between this share of what was asked for and all of it. */
@@ -75,6 +91,15 @@ function programOption(text: string): readonly [string, string] {
   throw new ProgramError(EXIT_CODE.usage, '--pt reads METHOD=EXECUTABLE, such as obfs4=/usr/bin/obfs4proxy');
 }
 
+function tacticsArguments({ tactics: file, tacticsKey = [], country, asn }: RawOptions): TacticsArguments | null {
+  const facts = { country: countryOption(country), asn: asnOption(asn) };
+  if (file !== undefined && tacticsKey.length > 0) return { file, keySources: tacticsKey, ...facts };
+  if (file === undefined && tacticsKey.length === 0) return null;
+  throw new ProgramError(EXIT_CODE.usage, '--tactics and --tactics-key go together', {
+    remedy: 'Tactics are taken only when they are signed by a key that you name.',
+  });
+}
+
 function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
@@ -96,6 +121,10 @@ function createCommand(): Command {
       '--upstream-proxy <source>',
       'a proxy that stands before the internet here: http:// or socks5:// URL, a file that holds one, or env',
     )
+    .option('--tactics <file>', 'signed starting values for this network, from those who run the relays')
+    .option('--tactics-key <key>', 'the public key that has signed them, or a file that holds it; repeatable', collect)
+    .option('--country <code>', 'the country that you are in, such as IR, for tactics')
+    .option('--asn <number>', 'the autonomous system that you are in, such as 44244, for tactics')
     .option('--explain', 'tell what is tried, and why it fails')
     .option('--json', 'print events as JSON lines');
 }
@@ -120,5 +149,6 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     programs: new Map((options.pt ?? []).map(programOption)),
     upstreamSource: options.upstreamProxy ?? null,
     explain: options.explain ?? false,
+    tactics: tacticsArguments(options),
   };
 }

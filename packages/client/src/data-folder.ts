@@ -5,6 +5,7 @@ import type { MemoryStore } from './establish/way-memory.ts';
 
 const ENTRIES_FILE = 'entries.txt';
 const MEMORY_FILE = 'ways.json';
+const TACTICS_FILE = 'tactics.json';
 
 /** Where a client keeps its entries, and what it has learnt of ways to them: a folder for its user alone (0700), written atomically. */
 export class ClientFolder {
@@ -44,13 +45,23 @@ export class ClientFolder {
     await this.#replace(ENTRIES_FILE, `${links.join('\n')}\n`);
   }
 
-  /** Where what was learnt of ways to relays is kept. Writing replaces it, one write after the other. */
+  /** Where what was learnt of ways to relays is kept. */
   get memory(): MemoryStore {
+    return this.#storeIn(MEMORY_FILE);
+  }
+
+  /** Where the last tactics are kept. */
+  get tactics(): MemoryStore {
+    return this.#storeIn(TACTICS_FILE);
+  }
+
+  /** Writing replaces the file, one write after the other. */
+  #storeIn(name: string): MemoryStore {
     let lastWrite: Promise<void> = Promise.resolve();
     return {
-      read: () => readFile(join(this.#path, MEMORY_FILE), 'utf8').catch(() => null),
+      read: () => readFile(join(this.#path, name), 'utf8').catch(() => null),
       write: (text) => {
-        const write = () => this.#replace(MEMORY_FILE, text);
+        const write = () => this.#replace(name, text);
         lastWrite = lastWrite.then(write, write);
         return lastWrite;
       },

@@ -1,4 +1,5 @@
 import type { LogEvent } from '@rozan/tunnel';
+import { describeRefusal } from './tactics/describe-tactics.ts';
 
 const seconds = (ms: unknown): string => `${(Number(ms) / 1000).toFixed(1)} s`;
 
@@ -42,6 +43,8 @@ export function describe(event: LogEvent): string | null {
       return `A Tor transport cannot be used: ${event.reason}.`;
     case 'memory.unwritable':
       return 'What was learnt about ways to relays could not be written; it is remembered until the end.';
+    case 'tactics.refused':
+      return describeRefusal(event);
     case 'entry.stale':
       return 'A server entry is not valid at this time by the clock of this machine; it is used all the same.';
     case 'entry.exposed':

@@ -6,13 +6,12 @@ export const ADDRESS_STAGGER_MS = 300;
 export const CARRIER_ATTEMPT_MS = 8000;
 /** After so many failures in a row the client doubts its idea of a relay's clock. */
 export const SYNC_DOUBT_FAILURES = 2;
-/** Candidates in flight at once while a session is being established, and after `WIDEN_MS` without success. */
-export const NARROW_WIDTH = 10;
-export const WIDE_WIDTH = 32;
+/**
+ * Candidates in flight at once while a session is being established, and after `WIDEN_MS` without success; a further one is tried when the
+ * last one has not answered for about the stagger.
+ */
+export const RACE_PACE = { narrowWidth: 10, wideWidth: 32, narrowStaggerMs: 150, wideStaggerMs: 25 } as const;
 export const WIDEN_MS = 3000;
-/** A further candidate is tried when the last one has not answered for about this long, at first and after `WIDEN_MS`. */
-export const NARROW_STAGGER_MS = 150;
-export const WIDE_STAGGER_MS = 25;
 /** What worked last on this network is tried alone for this long. */
 export const HEAD_START_MS = 1000;
 /** How many of the remembered ways get the head start. */
@@ -79,3 +78,7 @@ export const RECENT_FAILURES = 256;
 export const POOL_TICK_MS = 1000;
 /** The most entries that one client takes. */
 export const MAX_ENTRIES = 100;
+/** A file of tactics that could not be read or taken is looked at again after this time. */
+export const TACTICS_RETRY_MS = 300_000;
+/** The most that the file of the last tactics holds, in bytes: the document in base64, and a little. */
+export const MAX_TACTICS_STATE_BYTES: number = 96 * 1024;

@@ -23,6 +23,8 @@ export interface RelaySessionOptions {
   readonly dialer: RelayDialer;
   readonly first: AttachedCarrier;
   readonly plan: CarrierPlan;
+  /** See `ClientSessionOptions`. */
+  readonly suspectMs?: number | undefined;
   readonly events: RelaySessionEvents;
   /** Other relays that may forward to this one, the preferred ones first. */
   readonly others: () => Promise<readonly RelayDialer[]>;
@@ -61,6 +63,7 @@ export class RelaySession {
     let detachedMs: number | null = null;
     this.client = new ClientSession(env, options.first, {
       plan: options.plan,
+      suspectMs: options.suspectMs,
       dial: async (nextAttach, signal) => {
         if (this.#held !== null) throw new TunnelError('failed', 'a session on trial has one carrier');
         return await this.#routes.dial(nextAttach, signal);

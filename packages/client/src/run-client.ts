@@ -13,13 +13,16 @@ import {
 } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { type Client, createClient } from './client.ts';
-import { type ClientArguments, parseClientArguments } from './config.ts';
+import { type ClientArguments, parseClientArguments, type TacticsArguments } from './config.ts';
 import { ClientFolder } from './data-folder.ts';
 import { describe } from './describe.ts';
 import { readEntries } from './entries.ts';
 import { describeEstablish } from './establish/describe-establish.ts';
 import { handOnNames } from './establish/name-resolver.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
+import { describeTactics } from './tactics/describe-tactics.ts';
+import type { ClientTactics } from './tactics/open-tactics.ts';
+import { readTacticsFile, readTacticsKey } from './tactics/tactics-file.ts';
 import { lookupProxy, readUpstreamProxy } from './upstream-source.ts';
 
 async function findEntries(
@@ -39,6 +42,14 @@ async function findEntries(
   return entries.map(({ entry }) => entry);
 }
 
+async function findTactics(
+  { file, keySources, country, asn }: TacticsArguments,
+  folder: ClientFolder | null,
+): Promise<ClientTactics> {
+  const keys = await Promise.all(keySources.map(readTacticsKey));
+  return { read: () => readTacticsFile(file), keys, country, asn, store: folder?.tactics ?? null };
+}
+
 async function start(bare: Env, args: ClientArguments, upstream: UpstreamProxy | null): Promise<Client> {
   const { dataFolder } = args;
   const folder = dataFolder === null ? null : await ClientFolder.open(dataFolder);
@@ -46,8 +57,9 @@ async function start(bare: Env, args: ClientArguments, upstream: UpstreamProxy |
   const env =
     upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
   const resolve = upstream === null ? undefined : handOnNames;
+  const tactics = args.tactics === null ? undefined : await findTactics(args.tactics, folder);
   try {
-    return await createClient({ ...args, entries, memory: folder?.memory, resolve }, env);
+    return await createClient({ ...args, entries, memory: folder?.memory, tactics, resolve }, env);
   } catch (error) {
     if (error instanceof LocalProxyError) {
       throw new ProgramError(EXIT_CODE.cannotListen, error.message, { cause: error });
@@ -82,7 +94,8 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   if (parsed === null) return EXIT_CODE.fine;
   const { json, explain } = parsed;
   const write = (text: string) => process.stdout.write(text);
-  const tell = (event: LogEvent) => describe(event) ?? (explain ? describeEstablish(event) : null);
+  const tell = (event: LogEvent) =>
+    describe(event) ?? (explain ? (describeEstablish(event) ?? describeTactics(event)) : null);
   const output = createOutput({ json, write, describe: tell });
   const log = explain && json ? explainAtOnce(output.log, write) : output.log;
   const bare = createEnv({ log });

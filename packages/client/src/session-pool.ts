@@ -53,6 +53,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
           dialer,
           first,
           plan: options.planFor(dialer),
+          suspectMs: options.tactics?.().silenceMs,
           others: () => this.#forwardersFor(dialer),
           events: { onLive: () => this.#onLive(), onClosed: (closed) => this.#onClosed(closed) },
         }),

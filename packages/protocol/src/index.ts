@@ -97,7 +97,7 @@ export {
 export { formatShareLink, formatShareLinkCapitals, parseEntryText, parseShareLink } from './share-link.ts';
 export { signerOf } from './signed-envelope.ts';
 export { judgeTactics, type KnownTimes, type TacticsValidity } from './tactics/known-time.ts';
-export { drawRule, fits, fittingRules, selectRule, type TacticsFacts } from './tactics/select.ts';
+export { drawRule, fittingRules, misfits, selectRule, type TacticsFacts } from './tactics/select.ts';
 export {
   type AvoidedWay,
   isAvoided,

@@ -22,10 +22,13 @@ export interface Random {
   fraction(): number;
 }
 
+/** What a field of an event may hold: what JSON can. */
+export type LogValue = string | number | boolean | null | readonly LogValue[] | { readonly [key: string]: LogValue };
+
 /** A typed event: its name, and fields that carry no address, host or id of a user. */
 export interface LogEvent {
   readonly event: string;
-  readonly [field: string]: string | number | boolean | null | readonly string[] | { readonly [key: string]: string };
+  readonly [field: string]: LogValue;
 }
 
 /** Where events go. */

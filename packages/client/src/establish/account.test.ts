@@ -57,7 +57,7 @@ it('failures are counted by kind, up to a bound, until they are taken', () => {
 
 it('dials to one host are bounded, and wait for room or for their signal', async () => {
   const never = new AbortController().signal;
-  const limits = new DialLimits(2);
+  const limits = new DialLimits(() => 2);
   const ends = [await limits.enter('a', never), await limits.enter('a', never)];
   assert.equal(limits.hasRoom('a'), false);
   assert.equal(limits.hasRoom('b'), true);

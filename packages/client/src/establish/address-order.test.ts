@@ -3,9 +3,18 @@ import { describe, it } from 'node:test';
 import { ManualClock } from '@rozan/tunnel/testing';
 import { AddressOrder } from './address-order.ts';
 
-function order(options: Partial<{ spread: boolean; perAddress: number }> = {}) {
+function order(
+  options: { spread?: boolean; perAddress?: number; avoided?: string; places?: Record<string, number> } = {},
+) {
+  const { spread = false, perAddress = 8, avoided, places = {} } = options;
   const clock = new ManualClock();
-  return { clock, order: new AddressOrder(clock, ['a', 'b', 'c'], { spread: false, perAddress: 8, ...options }) };
+  const given = {
+    spread: () => spread,
+    perAddress: () => perAddress,
+    isAvoided: (address: string) => address === avoided,
+    place: (address: string) => places[address] ?? 0,
+  };
+  return { clock, order: new AddressOrder(clock, ['a', 'b', 'c'], given) };
 }
 
 describe('the order of addresses', () => {
@@ -26,6 +35,18 @@ describe('the order of addresses', () => {
     assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
     await clock.advance(30_000);
     assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
+  });
+
+  it('has one that is avoided behind all that have room, and keeps to places until one has worked', () => {
+    const { order: addresses } = order({ avoided: 'a', places: { b: 2, c: 1 } });
+    assert.deepEqual(addresses.get(), ['c', 'b', 'a']);
+    addresses.noteFailed('b');
+    addresses.noteFailed('c');
+    assert.equal(addresses.get()[2], 'a');
+    addresses.noteWorked('b');
+    assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
+    addresses.noteWorked('a');
+    assert.equal(addresses.get()[2], 'a');
   });
 
   it('spreads connections where several are wanted, and takes note of those that close', () => {

@@ -9,6 +9,18 @@ interface Place {
   workedAtMs: number;
 }
 
+/** What the order of addresses rests on beside what has become of them; asked each time. */
+export interface AddressOrderOptions<Address> {
+  /** Whether several carriers are wanted at once. */
+  readonly spread: () => boolean;
+  /** Connections that one address gets if any other has room. */
+  readonly perAddress: () => number;
+  /** Whether an address should come behind all others that have room. */
+  readonly isAvoided?: (address: Address) => boolean;
+  /** Between those that are equal otherwise the lower comes first. */
+  readonly place?: (address: Address) => number;
+}
+
 /**
  * In which order the addresses of a relay are tried: those first that have not failed of late; among them the one that worked last, or,
  * where several carriers are wanted at once, the one with the fewest connections; those that have as many as they may have last of all.
@@ -16,14 +28,11 @@ interface Place {
 export class AddressOrder<Address> {
   readonly #clock: Clock;
   readonly #places: Map<Address, Place>;
-  readonly #spread: boolean;
-  readonly #perAddress: number;
+  readonly #options: AddressOrderOptions<Address>;
 
-  /** `spread`: several carriers are wanted at once; `perAddress`: connections that one address gets if any other has room. */
-  constructor(clock: Clock, addresses: readonly Address[], options: { spread: boolean; perAddress: number }) {
+  constructor(clock: Clock, addresses: readonly Address[], options: AddressOrderOptions<Address>) {
     this.#clock = clock;
-    this.#spread = options.spread;
-    this.#perAddress = options.perAddress;
+    this.#options = options;
     this.#places = new Map(
       addresses.map((address) => [
         address,
@@ -32,16 +41,25 @@ export class AddressOrder<Address> {
     );
   }
 
+  /** How many addresses there are. */
+  get size(): number {
+    return this.#places.size;
+  }
+
   /** All addresses, the ones to be tried first in front. */
   get(): Address[] {
     const nowMs = this.#clock.monotonicMs();
-    const rank = ({ conns, failedAtMs, workedAtMs }: Place): readonly number[] => [
-      conns >= this.#perAddress ? 1 : 0,
+    const { spread, perAddress, isAvoided, place: placeOf } = this.#options;
+    const [isSpread, most] = [spread(), perAddress()];
+    const rank = (address: Address, { conns, failedAtMs, workedAtMs }: Place): readonly number[] => [
+      conns >= most ? 1 : 0,
+      isAvoided?.(address) ? 1 : 0,
       nowMs - failedAtMs < FAILED_MS ? 1 : 0,
-      this.#spread ? conns : 0,
+      isSpread ? conns : 0,
       -workedAtMs,
+      placeOf?.(address) ?? 0,
     ];
-    const ranked = [...this.#places].map(([address, place]) => ({ address, rank: rank(place) }));
+    const ranked = [...this.#places].map(([address, place]) => ({ address, rank: rank(address, place) }));
     // Sorting is stable, so the entry's own order decides between equals.
     ranked.sort((a, b) => compare(a.rank, b.rank));
     return ranked.map(({ address }) => address);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TunnelError } from '@rozan/tunnel';
 import { ManualClock, MemoryNetwork, SeededRandom } from '@rozan/tunnel/testing';
-import { HEAD_START_MS, NARROW_WIDTH, UNANSWERED_MS, WIDE_WIDTH, WIDEN_MS } from '../limits.ts';
+import { HEAD_START_MS, RACE_PACE, UNANSWERED_MS, WIDEN_MS } from '../limits.ts';
 import { CandidateRace, type Stages } from './candidate-race.ts';
 
 type Outcome = { readonly afterMs: number; readonly works: boolean } | 'silent';
@@ -73,11 +73,11 @@ describe('a race of candidates', () => {
     const running = setup.race.run();
     running.catch(() => {});
     await setup.clock.advance(WIDEN_MS - 1);
-    assert.equal(setup.most(), NARROW_WIDTH);
+    assert.equal(setup.most(), RACE_PACE.narrowWidth);
     const times = setup.started.map(({ atMs }) => atMs);
-    assert.equal(new Set(times).size, NARROW_WIDTH, 'some begin at one moment');
+    assert.equal(new Set(times).size, RACE_PACE.narrowWidth, 'some begin at one moment');
     await setup.clock.advance(10_000);
-    assert.equal(setup.most(), WIDE_WIDTH);
+    assert.equal(setup.most(), RACE_PACE.wideWidth);
     setup.over.abort(new Error('enough'));
     await assert.rejects(running, /enough/);
     await setup.clock.settle();

@@ -1,14 +1,5 @@
 import type { CancelTimer, Env } from '@rozan/tunnel';
-import {
-  HEAD_START_MS,
-  NARROW_STAGGER_MS,
-  NARROW_WIDTH,
-  ROOM_WAIT_MS,
-  UNANSWERED_MS,
-  WIDE_STAGGER_MS,
-  WIDE_WIDTH,
-  WIDEN_MS,
-} from '../limits.ts';
+import { HEAD_START_MS, RACE_PACE, ROOM_WAIT_MS, UNANSWERED_MS, WIDEN_MS } from '../limits.ts';
 
 /** What is tried, in this order; the later stages wait for the earlier ones. */
 export interface Stages<Way> {
@@ -25,6 +16,14 @@ export interface RaceProgress {
   readonly failed: number;
 }
 
+/** How many candidates are in flight and how soon they follow each other, at first (narrow) and after `WIDEN_MS` (wide). */
+export interface RacePace {
+  readonly narrowWidth: number;
+  readonly wideWidth: number;
+  readonly narrowStaggerMs: number;
+  readonly wideStaggerMs: number;
+}
+
 /** How a race is run. */
 export interface CandidateRaceOptions<Way, T> {
   readonly stages: Stages<Way>;
@@ -34,6 +33,7 @@ export interface CandidateRaceOptions<Way, T> {
   readonly discard: (result: T) => void;
   /** Whether the way may be tried now; it is asked again when something has ended. */
   readonly hasRoom: (way: Way) => boolean;
+  readonly pace?: RacePace | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -53,6 +53,7 @@ export class CandidateRace<Way, T> {
   readonly #running = new Set<Running>();
   readonly #losers = new AbortController();
   readonly #startMs: number;
+  readonly #pace: RacePace;
   #openStages = 1;
   #nextStartMs: number;
   #failed = 0;
@@ -66,6 +67,7 @@ export class CandidateRace<Way, T> {
     this.#options = options;
     const { remembered, sample, rest } = options.stages;
     this.#queues = [[...remembered], [...sample], [...rest]];
+    this.#pace = options.pace ?? RACE_PACE;
     this.#startMs = env.clock.monotonicMs();
     this.#nextStartMs = this.#startMs;
   }
@@ -117,7 +119,7 @@ export class CandidateRace<Way, T> {
   }
 
   #width(nowMs: number): number {
-    return nowMs - this.#startMs < WIDEN_MS ? NARROW_WIDTH : WIDE_WIDTH;
+    return nowMs - this.#startMs < WIDEN_MS ? this.#pace.narrowWidth : this.#pace.wideWidth;
   }
 
   /** Lets the next stage begin when those before it have had their chance. */
@@ -140,7 +142,8 @@ export class CandidateRace<Way, T> {
       const [way] = index < 0 ? [] : queue.splice(index, 1);
       if (way === undefined) continue;
       this.#start(way, { stage, startedMs: nowMs });
-      const staggerMs = nowMs - this.#startMs < WIDEN_MS ? NARROW_STAGGER_MS : WIDE_STAGGER_MS;
+      const { narrowStaggerMs, wideStaggerMs } = this.#pace;
+      const staggerMs = nowMs - this.#startMs < WIDEN_MS ? narrowStaggerMs : wideStaggerMs;
       this.#nextStartMs = nowMs + staggerMs * (0.5 + this.#env.random.fraction());
       return true;
     }

@@ -1,4 +1,4 @@
-import type { ServerEntry } from '@rozan/protocol';
+import type { EntryTransport, ServerEntry } from '@rozan/protocol';
 import { findTransport, type Transport } from '@rozan/tunnel';
 
 /** One way to try: an address of an entry by one of its transports. */
@@ -7,6 +7,8 @@ export interface Candidate {
   readonly tag: string;
   readonly transport: Transport;
   readonly params: unknown;
+  /** The same as they stand in the entry. */
+  readonly entryParams: EntryTransport['params'];
   /** As it stands in the entry, a name or a literal. Never to be logged. */
   readonly address: string;
   /** The same for the same way of the same entry, also after a restart. It holds the address: never to be logged or stored as it is. */
@@ -22,7 +24,7 @@ export function candidatesOf(entry: ServerEntry): Candidate[] {
     const parsed = transport.parseParams(params);
     return addresses.map((address) => {
       const key = JSON.stringify([tag, name, address, params]);
-      return { tag, transport, params: parsed, address, key };
+      return { tag, transport, params: parsed, entryParams: params, address, key };
     });
   });
 }

@@ -3,16 +3,16 @@ import { DIALS_PER_HOST } from '../limits.ts';
 /** Bounds how many connections to one host are being made at once: many at a time are a mark (C33). */
 export class DialLimits {
   readonly #counts = new Map<string, number>();
-  readonly #most: number;
+  readonly #most: () => number;
   readonly #waiting = new Set<() => void>();
 
-  constructor(most: number = DIALS_PER_HOST) {
+  constructor(most: () => number = () => DIALS_PER_HOST) {
     this.#most = most;
   }
 
   /** Whether another may begin. */
   hasRoom(host: string): boolean {
-    return (this.#counts.get(host) ?? 0) < this.#most;
+    return (this.#counts.get(host) ?? 0) < this.#most();
   }
 
   /** Begins one, at once if there is room. Gives what is to be called when it is over. Rejects with the signal's reason. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SeededRandom } from '@rozan/tunnel/testing';
-import { DIALS_PER_HOST, HEAD_START_MS, ROUND_MS, SAMPLE_ENTRIES, WIDE_WIDTH } from '../limits.ts';
+import { DIALS_PER_HOST, HEAD_START_MS, RACE_PACE, ROUND_MS, SAMPLE_ENTRIES } from '../limits.ts';
 import { createNameResolver } from './name-resolver.ts';
 import { blockedKinds, createRelayField, type RelayKind } from './testing/relay-field.ts';
 import type { MemoryStore } from './way-memory.ts';
@@ -30,7 +30,7 @@ describe('establishment', () => {
       const kinds = blockedKinds(new SeededRandom(seed), { ways: 400, working: 3 });
       await using field = await createRelayField({ kinds, seed, roundTripMs: ROUND_TRIP_MS });
       times.push(await field.timeToSession(10 * 60_000));
-      assert.ok(field.most.inAll <= WIDE_WIDTH && field.most.toOne <= DIALS_PER_HOST);
+      assert.ok(field.most.inAll <= RACE_PACE.wideWidth && field.most.toOne <= DIALS_PER_HOST);
       await field.clock.advance(1000);
       assert.equal(field.network.connections.length, 1, 'losers are left open');
       assert.equal(field.sessionCount(), 1);

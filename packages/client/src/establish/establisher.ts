@@ -1,15 +1,17 @@
+import type { TacticsSettings } from '@rozan/protocol';
 import { type AttachedCarrier, backoffMs, type Env, sleep, TunnelError } from '@rozan/tunnel';
 import {
   FIRST_PATIENCE_MS,
   HEAD_START_WAYS,
   MOST_PATIENCE_MS,
+  RACE_PACE,
   REFRESH_MS,
   ROUND_BACKOFF,
   ROUND_MS,
 } from '../limits.ts';
 import type { RelaySession } from '../relay-session.ts';
 import { Account } from './account.ts';
-import { CandidateRace, type Stages } from './candidate-race.ts';
+import { CandidateRace, type RacePace, type Stages } from './candidate-race.ts';
 import type { Candidate } from './candidates.ts';
 import type { DialLimits } from './dial-limits.ts';
 import { type AttemptFailure, codeOf, type Phase } from './failures.ts';
@@ -29,6 +31,8 @@ export interface EstablisherOptions {
   readonly refreshLists?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Whether what is tried and why it fails is told by events. */
   readonly explain?: boolean | undefined;
+  /** What tactics say now. */
+  readonly tactics?: (() => TacticsSettings) | undefined;
 }
 
 interface Way {
@@ -96,7 +100,9 @@ export class Establisher {
     signal.throwIfAborted();
     const ways = stages.remembered.length + stages.sample.length + stages.rest.length;
     const account = this.#options.explain ? new Account(env) : null;
-    const patienceMs = Math.min(MOST_PATIENCE_MS, FIRST_PATIENCE_MS * 2 ** Math.min(10, pass - 1));
+    const tactics = this.#options.tactics?.() ?? {};
+    const firstPatienceMs = tactics.patienceMs ?? FIRST_PATIENCE_MS;
+    const patienceMs = Math.min(MOST_PATIENCE_MS, firstPatienceMs * 2 ** Math.min(10, pass - 1));
     const over = new AbortController();
     const cancelTimer = env.clock.setTimer(ROUND_MS, () => {
       over.abort(new TunnelError('timed-out', 'no relay has answered in this round'));
@@ -105,6 +111,7 @@ export class Establisher {
       stages,
       hasRoom: ({ candidate }) => this.#options.limits.hasRoom(hostOf(candidate)),
       discard: ({ session }) => session.client.close('cancelled'),
+      pace: paceOf(tactics),
       signal: AbortSignal.any([signal, over.signal]),
       attempt: async (way, attemptSignal) => {
         const onFailure = (failure: AttemptFailure) => account?.add(failure);
@@ -187,13 +194,19 @@ export class Establisher {
     const places = new Map(worked.slice(0, HEAD_START_WAYS).map((way, index) => [way, index]));
     const placeOf = ({ candidate }: Way) => places.get(memory.wayOf(candidate.key));
     const all = places.size === 0 ? [] : [...(sample ?? []), ...(others ?? [])];
-    const remembered = all.filter((way) => placeOf(way) !== undefined);
+    const isAvoided = ({ dialer, candidate }: Way) => dialer.isAvoided(candidate);
+    const remembered = all.filter((way) => placeOf(way) !== undefined && !isAvoided(way));
     remembered.sort((a, b) => (placeOf(a) ?? 0) - (placeOf(b) ?? 0));
-    const isLeft = (way: Way) => !remembered.includes(way);
+    const isLeft = (way: Way) => !(remembered.includes(way) || isAvoided(way));
+    const last = [...(sample ?? []), ...(others ?? [])].filter(isAvoided);
     return {
       remembered,
       sample: (sample ?? []).filter(isLeft),
-      rest: [...this.#oldestFailureFirst((others ?? []).filter(isLeft)), ...(avoided ?? [])],
+      rest: [
+        ...this.#oldestFailureFirst((others ?? []).filter(isLeft)),
+        ...(avoided ?? []),
+        ...this.#oldestFailureFirst(last),
+      ],
     };
   }
 
@@ -202,6 +215,18 @@ export class Establisher {
     const failedMs = ({ candidate }: Way) => this.#failedMs.get(candidate.key) ?? -1;
     return [...ways].sort((a, b) => failedMs(a) - failedMs(b));
   }
+}
+
+/** The client's own pace, as far as tactics do not set it. */
+function paceOf({ raceWidth, wideRaceWidth, staggerMs }: TacticsSettings): RacePace {
+  const { narrowWidth, wideWidth, narrowStaggerMs, wideStaggerMs } = RACE_PACE;
+  const narrow = raceWidth ?? Math.min(narrowWidth, wideRaceWidth ?? wideWidth);
+  return {
+    narrowWidth: narrow,
+    wideWidth: Math.max(narrow, wideRaceWidth ?? wideWidth),
+    narrowStaggerMs: staggerMs ?? narrowStaggerMs,
+    wideStaggerMs: ((staggerMs ?? narrowStaggerMs) / narrowStaggerMs) * wideStaggerMs,
+  };
 }
 
 /** The first way of each relay, then the second of each, and so on. */

@@ -1,4 +1,4 @@
-import { type ClientAttach, parseHostPort, type ServerEntry } from '@rozan/protocol';
+import { type ClientAttach, isAvoided, parseHostPort, type ServerEntry, type TacticsSettings } from '@rozan/protocol';
 import { type AttachedCarrier, type Attempt, type Env, RelayClock, race, TunnelError } from '@rozan/tunnel';
 import { ADDRESS_STAGGER_MS, CARRIER_ATTEMPT_MS, SYNC_DOUBT_FAILURES } from '../limits.ts';
 import { AddressOrder } from './address-order.ts';
@@ -7,6 +7,7 @@ import { type Candidate, candidatesOf } from './candidates.ts';
 import type { DialLimits } from './dial-limits.ts';
 import type { AttemptFailure, Phase } from './failures.ts';
 import type { NameResolver } from './name-resolver.ts';
+import { TransportPlaces } from './transport-places.ts';
 
 /** How many carriers a session has in use at once, and at most to one address of its relay. */
 export interface CarrierCount {
@@ -22,6 +23,8 @@ export interface DialerTools {
   readonly resolve: NameResolver;
   readonly limits: DialLimits;
   readonly onFailure: (failure: AttemptFailure) => void;
+  /** What tactics say now. */
+  readonly tactics?: (() => TacticsSettings) | undefined;
 }
 
 /** What one attempt needs. */
@@ -44,10 +47,9 @@ function isAnswer(error: unknown): boolean {
 /** Makes carriers to one relay: tries the ways of its entry in a good order. */
 export class RelayDialer {
   readonly entry: ServerEntry;
-  /** How many carriers a session with this relay has in use at once. */
-  readonly carriers: number;
   readonly #env: Env;
   readonly #tools: DialerTools;
+  readonly #count: CarrierCount;
   readonly relayClock: RelayClock;
   readonly #order: AddressOrder<Candidate>;
   #failures = 0;
@@ -66,11 +68,37 @@ export class RelayDialer {
     if (candidates.length === 0) {
       throw new TunnelError('bad-params', 'this version has none of the transports that the server entry names');
     }
-    const { total, perAddress } = options.count ?? ONE_CARRIER;
+    this.#count = options.count ?? ONE_CARRIER;
+    const names = new Set(candidates.map(({ transport }) => transport.name));
+    const places = new TransportPlaces(env.random, [...names]);
+    this.#order = new AddressOrder(env.clock, candidates, {
+      spread: () => this.carriers > 1,
+      perAddress: () => this.#perAddress,
+      isAvoided: (candidate) => this.isAvoided(candidate),
+      place: ({ transport }) => places.placeOf(transport.name, this.#tactics),
+    });
+  }
+
+  get #tactics(): TacticsSettings {
+    return this.#tools.tactics?.() ?? {};
+  }
+
+  /** What the user has said goes before tactics. */
+  get #perAddress(): number {
+    const { perAddress } = this.#count;
+    return Number.isFinite(perAddress) ? perAddress : (this.#tactics.carriersPerAddress ?? perAddress);
+  }
+
+  /** How many carriers a session with this relay has in use at once, at most. */
+  get carriers(): number {
     // One place is kept for the next carrier while an old one is let go.
-    const most = Math.max(1, candidates.length * perAddress - 1);
-    this.carriers = Math.min(total, most);
-    this.#order = new AddressOrder(env.clock, candidates, { spread: this.carriers > 1, perAddress });
+    const most = Math.max(1, this.#order.size * this.#perAddress - 1);
+    return Math.min(this.#count.total, this.#tactics.mostCarriers ?? most, most);
+  }
+
+  /** Whether tactics say to try this way only when all others have failed. */
+  isAvoided({ transport, entryParams }: Candidate): boolean {
+    return isAvoided(this.#tactics, { transport: transport.name, params: entryParams });
   }
 
   /** The ways to reach the relay, the ones to be tried first in front. */

@@ -9,6 +9,8 @@ import { type Program, runRozan, startProgram } from './program.ts';
 export interface CutNetwork extends AsyncDisposable {
   readonly relay: Program;
   readonly client: Program;
+  /** What the client was given; it leads past the one who cuts. */
+  readonly link: string;
 }
 
 /** How a network is cut. */
@@ -46,5 +48,5 @@ export async function startCutNetwork(options: CutNetworkOptions): Promise<CutNe
   const doors = ['--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'];
   const client = stack.use(await startProgram(['client', '--entry', '-', ...doors], { input: link }));
   const running = stack.move();
-  return { relay, client, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { relay, client, link, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

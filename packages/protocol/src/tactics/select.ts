@@ -13,13 +13,14 @@ export interface TacticsFacts {
   readonly channels: readonly string[];
 }
 
-/** Whether a rule's condition fits. */
-export function fits({ country, asn, channel }: TacticsCondition, facts: TacticsFacts): boolean {
-  return (
-    (country === undefined || (facts.country !== null && country.includes(facts.country))) &&
-    (asn === undefined || (facts.asn !== null && asn.includes(facts.asn))) &&
-    (channel === undefined || facts.channels.some((name) => channel.includes(name)))
-  );
+/** What of a rule's condition does not fit; nothing where the rule does. */
+export function misfits({ country, asn, channel }: TacticsCondition, facts: TacticsFacts): (keyof TacticsCondition)[] {
+  const fitting = {
+    country: country === undefined || (facts.country !== null && country.includes(facts.country)),
+    asn: asn === undefined || (facts.asn !== null && asn.includes(facts.asn)),
+    channel: channel === undefined || facts.channels.some((name) => channel.includes(name)),
+  };
+  return (['country', 'asn', 'channel'] as const).filter((name) => !fitting[name]);
 }
 
 /** A network says more than a country, a country more than a channel. */
@@ -29,7 +30,7 @@ function specificity({ asn, country, channel }: TacticsCondition): number {
 
 /** The rules that fit, the most specific first; of equals the one that stands first. */
 export function fittingRules({ rules }: Pick<Tactics, 'rules'>, facts: TacticsFacts): TacticsRule[] {
-  const fitting = rules.filter(({ when }) => fits(when, facts));
+  const fitting = rules.filter(({ when }) => misfits(when, facts).length === 0);
   return fitting.sort((a, b) => specificity(b.when) - specificity(a.when));
 }
 

@@ -48,10 +48,10 @@ export const NUMBER_SETTINGS = {
 export type NumberSetting = keyof typeof NUMBER_SETTINGS;
 
 /** Ways to relays that come last: those by this transport with all of these params; null stands for one that is not there. */
-export interface AvoidedWay {
+export type AvoidedWay = {
   readonly transport: string;
   readonly params: { readonly [name: string]: string | number | boolean | null };
-}
+};
 
 /** Starting values and bounds; what is left out stays the client's own. */
 export interface TacticsSettings extends Readonly<Partial<Record<NumberSetting, number>>> {

@@ -1,4 +1,5 @@
 import {
+  type EntryTransport,
   KEY_BYTES,
   keyPairOf,
   prepareChannel,
@@ -6,6 +7,7 @@ import {
   RecordSealer,
   RelayHandshake,
   type ServerEntry,
+  type TacticsSettings,
 } from '@rozan/protocol';
 import {
   type Conn,
@@ -46,7 +48,7 @@ export interface RelayField extends AsyncDisposable {
   readonly failures: FailureCounts;
   readonly events: LogEvent[];
   /** When which relay was dialled, by the index of its entry. */
-  readonly dials: { readonly relay: number; readonly atMs: number }[];
+  readonly dials: { readonly relay: number; readonly port: number; readonly atMs: number }[];
   /** The most connections that were being made at once, to all relays and to one. */
   readonly most: { inAll: number; toOne: number };
   /** Sessions that the relays hold. */
@@ -70,9 +72,14 @@ export interface RelayFieldOptions {
   readonly refreshLists?: (signal: AbortSignal) => Promise<void>;
   /** The transport of the entries. */
   readonly transport?: string;
+  /** Stands before it in each entry; nobody listens there. */
+  readonly deadTransport?: Omit<EntryTransport, 'addresses'>;
+  readonly tactics?: TacticsSettings;
 }
 
 const PORT = 443;
+/** Of the transport at which nobody listens. */
+export const DEAD_PORT = 8443;
 const CHANNEL = 'default';
 
 function addressOf(index: number): SocketAddress {
@@ -80,14 +87,17 @@ function addressOf(index: number): SocketAddress {
 }
 
 function entryOf(index: number, options: RelayFieldOptions & { keys: Keys }): ServerEntry {
-  const { keys, nameOf, transport = 'opaque' } = options;
+  const { keys, nameOf, transport = 'opaque', deadTransport } = options;
   const { host } = addressOf(index);
   return {
     key: keys.relayKey.publicKey,
     secret: keys.accessSecret,
     issuedMs: 0,
     expiresMs: Number.MAX_SAFE_INTEGER,
-    transports: [{ transport, addresses: [`${nameOf?.(index) ?? host}:${PORT}`], params: {} }],
+    transports: [
+      ...(deadTransport === undefined ? [] : [{ ...deadTransport, addresses: [`${host}:${DEAD_PORT}`] }]),
+      { transport, addresses: [`${nameOf?.(index) ?? host}:${PORT}`], params: {} },
+    ],
     relay: `relay-${index}`,
     tag: `tag-${index}`,
     signer: Buffer.alloc(0),
@@ -125,10 +135,12 @@ export async function createRelayField(options: RelayFieldOptions): Promise<Rela
   const resolve = options.resolve ?? (async () => Promise.reject(new Error('no names here')));
   const describe = async () => networkName;
   const memory = await WayMemory.open(env, { store: options.store ?? null, describe });
-  const dialers = entries.map((entry) => new RelayDialer(env, entry, { tools: { limits, onFailure, resolve } }));
+  const tactics = () => options.tactics ?? {};
+  const tools = { limits, onFailure, resolve, tactics };
+  const dialers = entries.map((entry) => new RelayDialer(env, entry, { tools }));
   const { refreshLists, explain } = options;
   const pool = new SessionPool(env, {
-    ...{ dialers, memory, limits, onFailure, refreshLists, explain },
+    ...{ dialers, memory, limits, onFailure, refreshLists, explain, tactics },
     planFor: () => new FixedPlan(random, { rotation: NO_ROTATION }),
   });
   return {
@@ -192,7 +204,7 @@ function countingDials(
   return {
     dial: async (address, dialOptions) => {
       const [, , third = 0, fourth = 0] = address.host.split('.').map(Number);
-      dials.push({ relay: third * 256 + fourth, atMs: clock.monotonicMs() });
+      dials.push({ relay: third * 256 + fourth, port: address.port, atMs: clock.monotonicMs() });
       const end = begin(address.host);
       return await network.dial(address, dialOptions).finally(end);
     },

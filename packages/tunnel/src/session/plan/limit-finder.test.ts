@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type FoulEnd, LimitFinder } from './limit-finder.ts';
+import { type FoulEnd, type FoundLimits, LimitFinder } from './limit-finder.ts';
 
 type End = Omit<FoulEnd, 'bornMs' | 'deadAgeMs'> & Partial<FoulEnd>;
 
@@ -105,25 +105,26 @@ describe('LimitFinder', () => {
 
   it('takes over what it is told until it has seen better, and does not believe it a second time', () => {
     const finder = new LimitFinder();
+    const found = (): FoundLimits => finder.found;
     const cut = (ageMs: number) => {
       for (let index = 1; index <= 4; index += 1) {
         finder.note(fill({ ageMs, bytes: 1000 * 5 ** index }, 100_000 * index), 100_000 * index);
       }
     };
     finder.suggest({ ageMs: 60_000, bytes: null });
-    assert.deepEqual(finder.found, { ageMs: 60_000, bytes: null });
+    assert.deepEqual(found(), { ageMs: 60_000, bytes: null });
     finder.suggest({ ageMs: 50_000, bytes: 18_000 });
-    assert.deepEqual(finder.found, { ageMs: 50_000, bytes: 18_000 });
+    assert.deepEqual(found(), { ageMs: 50_000, bytes: 18_000 });
     cut(20_000);
-    const own = finder.found.ageMs;
+    const own = found().ageMs;
     assert.ok(own !== null && own <= 20_000);
     finder.suggest({ ageMs: 40_000, bytes: null });
-    assert.deepEqual(finder.found, { ageMs: own, bytes: null });
+    assert.deepEqual(found(), { ageMs: own, bytes: null });
     finder.forget('ageMs');
     finder.suggest({ ageMs: 40_000, bytes: null });
-    assert.equal(finder.found.ageMs, null);
+    assert.equal(found().ageMs, null);
     finder.suggest({ ageMs: 30_000, bytes: null });
-    assert.equal(finder.found.ageMs, 30_000);
+    assert.equal(found().ageMs, 30_000);
   });
 
   it('finds a lower limit later, never raises one by itself, and forgets one when it is told', () => {
