@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { createEnv } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError, parseCommand, runProgram } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { findLabPolicy, listLabPolicies } from './board/lab-policies.ts';
@@ -11,6 +12,7 @@ import { readScenario, type Scenario, scenarioNames } from './board/scenario-fil
 import { formatScoreboard, type Scoreboard, tallyText } from './board/scoreboard.ts';
 import { CaptureError } from './censor/capture-file.ts';
 import { type CaptureJudgement, judgePcap } from './censor/judge-pcap.ts';
+import { formatHellos, measureHellos } from './hellos/table.ts';
 
 interface RunFlags {
   readonly json?: string;
@@ -131,6 +133,18 @@ async function judge(
   }
 }
 
+async function hello({ json = false }: { readonly json?: boolean }): Promise<void> {
+  const missing: string[] = [];
+  const rows = await measureHellos(createEnv({ log: () => {} }), (name) => missing.push(name));
+  if (json) {
+    say(JSON.stringify({ platform: process.platform, arch: process.arch, versions: process.versions, rows, missing }));
+    return;
+  }
+  const { node, openssl } = process.versions;
+  say(`${process.platform} ${process.arch}, Node ${node} (OpenSSL ${openssl})\n\n${formatHellos(rows)}`);
+  for (const name of missing) say(`no hello of: ${name}`);
+}
+
 /** A file that is no capture is the caller's mistake. */
 function judgeCapture(file: Buffer, seed: number): CaptureJudgement {
   try {
@@ -174,6 +188,13 @@ function createCommand(signal: AbortSignal): Command {
     .option('--json', 'the log of verdicts as JSON')
     .option('--seed <n>', 'policies that sample draw alike for the same seed', DEFAULT_SEED)
     .action(judge);
+  command
+    .command('hello')
+    .description(
+      'the TLS hellos of our transports beside those of the browser and tools of this machine, with their JA4',
+    )
+    .option('--json', 'with all that was compared')
+    .action(hello);
   return command;
 }
 

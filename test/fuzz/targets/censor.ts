@@ -4,7 +4,8 @@ import { openings, quicInitial } from '../../../packages/lab/src/censor/openings
 import { parsePolicyFile } from '../../../packages/lab/src/censor/policy-file.ts';
 import { dnsQueryName } from '../../../packages/lab/src/censor/protocols.ts';
 import { readQuicHello } from '../../../packages/lab/src/censor/quic-initial.ts';
-import { ja4Of, readHelloRecords } from '../../../packages/lab/src/censor/tls-hello.ts';
+import { readHelloRecords } from '../../../packages/lab/src/censor/tls-hello.ts';
+import { ja4Of } from '../../../packages/lab/src/classifiers/tls-fingerprint.ts';
 import { SeededRandom } from '../../../packages/tunnel/src/testing/seeded-random.ts';
 import { type FuzzTarget, holds } from '../target.ts';
 

@@ -1,10 +1,12 @@
 // What rule files ask of what a protocol says in the clear.
+
+import { ja3Of, ja4Of } from '../classifiers/tls-fingerprint.ts';
 import type { Ask } from './ask.ts';
 import type { Flow } from './flow.ts';
 import { dnsMessage, dnsQueryName, startsHttp, startsQuicInitial } from './protocols.ts';
 import { readQuicHello } from './quic-initial.ts';
 import type { Condition, HelloPattern } from './schema.ts';
-import { ja3Of, ja4Of, readHelloMessage, readHelloRecords, type TlsHello } from './tls-hello.ts';
+import { readHelloMessage, readHelloRecords, type TlsHello } from './tls-hello.ts';
 import type { Truth } from './truth.ts';
 
 const DTLS_HEADER_BYTES = 13;

@@ -11,7 +11,7 @@ import { openings, quicInitial } from './openings.ts';
 import { findPolicy } from './policies.ts';
 import { dnsQueryName } from './protocols.ts';
 import { initialKeys, readQuicHello } from './quic-initial.ts';
-import { ja3Of, ja4Of, readHelloRecords } from './tls-hello.ts';
+import { readHelloRecords } from './tls-hello.ts';
 
 function openingBytes(name: string): Buffer {
   const [first] = openings.get(name)?.(new SeededRandom(1), 'www.example.com').packets ?? [];
@@ -44,26 +44,6 @@ test('a ClientHello that comes byte by byte is told once it is whole, and not be
   assert.ok(read);
   assert.equal(read.sni, 'www.example.com');
   assert.deepEqual(read.alpn, ['h2', 'http/1.1']);
-});
-
-test('fingerprints leave GREASE out, and JA4 the order of extensions', () => {
-  const base = {
-    version: 0x0303,
-    sni: 'a',
-    alpn: ['h2'],
-    groups: [29],
-    pointFormats: [0],
-    signatures: [0x0403],
-    versions: [0x0304],
-  };
-  const plain = { ...base, ciphers: [0x1301, 0x1302], extensions: [0, 16, 43, 51] };
-  const greased = { ...base, ciphers: [0x0a0a, 0x1301, 0x1302], extensions: [0x1a1a, 0, 16, 43, 51] };
-  const turned = { ...plain, extensions: [51, 43, 16, 0] };
-  assert.equal(ja3Of(plain), ja3Of(greased));
-  assert.equal(ja4Of(plain), ja4Of(greased));
-  assert.equal(ja4Of(plain), ja4Of(turned));
-  assert.notEqual(ja3Of(plain), ja3Of(turned));
-  assert.match(ja4Of(plain), /^t13d0204h2_[0-9a-f]{12}_[0-9a-f]{12}$/);
 });
 
 test('rubbish is no hello, no Initial, no query, no packet, and nothing throws', () => {

@@ -1,5 +1,4 @@
-// A ClientHello as a censor reads it (RFC 8446 §4.1.2), and its fingerprints JA3 and JA4. Also in QUIC, where it comes without records.
-import { createHash } from 'node:crypto';
+// A ClientHello as a censor reads it (RFC 8446 §4.1.2). Also in QUIC, where it comes without records.
 
 /** What is read of a ClientHello. */
 export interface TlsHello {
@@ -144,53 +143,4 @@ export function readHelloRecords(bytes: Buffer): TlsHello | false | null {
   if (bytes.length > 1 && bytes[1] !== 3) return false;
   const message = unwrapRecords(bytes);
   return message === null ? null : readHelloMessage(message);
-}
-
-/** Values that are sent to keep implementations tolerant, and mean nothing (RFC 8701). */
-function isGrease(value: number): boolean {
-  return (value & 0x0f0f) === 0x0a0a && value >> 8 === (value & 0xff);
-}
-
-const withoutGrease = (values: readonly number[]): number[] => values.filter((value) => !isGrease(value));
-
-/** JA3: MD5 over version, ciphers, extensions, groups and point formats. */
-export function ja3Of(hello: TlsHello): string {
-  const lists = [hello.ciphers, hello.extensions, hello.groups, hello.pointFormats];
-  const text = [hello.version, ...lists.map((list) => withoutGrease(list).join('-'))].join(',');
-  return createHash('md5').update(text).digest('hex');
-}
-
-const JA4_VERSIONS: ReadonlyMap<number, string> = new Map([
-  [0x0304, '13'],
-  [0x0303, '12'],
-  [0x0302, '11'],
-  [0x0301, '10'],
-  [0x0300, 's3'],
-]);
-const JA4_HASH_CHARS = 12;
-
-function shortHash(text: string): string {
-  if (text === '') return '0'.repeat(JA4_HASH_CHARS);
-  return createHash('sha256').update(text).digest('hex').slice(0, JA4_HASH_CHARS);
-}
-
-const hex4 = (value: number): string => value.toString(16).padStart(4, '0');
-const two = (count: number): string => String(Math.min(count, 99)).padStart(2, '0');
-
-/** JA4 (FoxIO), of a hello over TCP or, with `q`, over QUIC. */
-export function ja4Of(hello: TlsHello, transport: 't' | 'q' = 't'): string {
-  const ciphers = withoutGrease(hello.ciphers).map(hex4).sort();
-  const extensions = withoutGrease(hello.extensions);
-  const hashed = extensions
-    .filter((type) => type !== SERVER_NAME && type !== ALPN)
-    .map(hex4)
-    .sort();
-  const version =
-    JA4_VERSIONS.get(Math.max(...withoutGrease(hello.versions), hello.versions.length > 0 ? 0 : hello.version)) ?? '00';
-  const [protocol = ''] = hello.alpn;
-  const ends = protocol === '' ? '00' : `${protocol.at(0)}${protocol.at(-1)}`;
-  const head = `${transport}${version}${hello.sni === null ? 'i' : 'd'}${two(ciphers.length)}${two(extensions.length)}${ends}`;
-  const signatures = hello.signatures.map(hex4).join(',');
-  const tail = signatures === '' ? hashed.join(',') : `${hashed.join(',')}_${signatures}`;
-  return `${head}_${shortHash(ciphers.join(','))}_${shortHash(hashed.length === 0 ? '' : tail)}`;
 }
