@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { keyPairOf, prepareChannel, type ServerEntry } from '@rozan/protocol';
-import type { Conn, Env } from '@rozan/tunnel';
+import { CertificateShelf, type CertificateState, type Conn, type Env } from '@rozan/tunnel';
 import {
   Acceptor,
   type Handover,
@@ -30,6 +30,8 @@ export interface RelaySetup {
   readonly config: RelayConfig;
   /** The relays with which it forwards; none without. */
   readonly siblings?: readonly ServerEntry[] | undefined;
+  /** Certificates of authorities that are there at the start. */
+  readonly certificates?: readonly CertificateState[] | undefined;
   readonly egressAllow: readonly AllowRule[];
   /** Name servers to ask instead of the machine's own resolver. */
   readonly dnsServers?: readonly string[] | undefined;
@@ -77,6 +79,8 @@ export interface Relay extends AsyncDisposable {
   drain(): void;
   /** From now on it forwards to, and for, these relays and no others; what runs goes on. */
   setSiblings(entries: readonly ServerEntry[]): void;
+  /** From now on its listeners show these certificates of authorities; resolves when all of them do. */
+  setCertificates(states: readonly CertificateState[]): Promise<void>;
 }
 
 /** One serving process of a relay. */
@@ -155,8 +159,10 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
     onOutcome: (outcome) => options.counters.handshake(outcome),
     homes: options.homes,
   });
+  const certificates = new CertificateShelf(options.certificates);
   const listeners = new Listeners(env, config.listen, (conn, transport) => acceptor.accept(conn, transport), {
     isFirst: options.isFirst,
+    certificates,
   });
   stack.defer(() => listeners.close());
   await listeners.open();
@@ -174,6 +180,7 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
     }),
     drain: () => registry.drain(),
     setSiblings: (entries) => siblings.set(entries),
+    setCertificates: async (states) => certificates.set(states),
     acceptHandedOver: (conn, from) => acceptor.acceptHandedOver(conn, from),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -17,7 +17,9 @@ export async function createRelay(options: RelayOptions, env: Env): Promise<Rela
   await using stack = new AsyncDisposableStack();
   const { replayPath, ...setup } = options;
   const { guard: replayGuard } = stack.use(await openReplayKeeper(env, replayPath));
-  const { listen, status, drain, setSiblings } = stack.use(await createRelayCore({ ...setup, replayGuard }, env));
+  const { listen, status, drain, setSiblings, setCertificates } = stack.use(
+    await createRelayCore({ ...setup, replayGuard }, env),
+  );
   const running = stack.move();
-  return { listen, status, drain, setSiblings, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { listen, status, drain, setSiblings, setCertificates, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -56,6 +56,15 @@ export type { SessionStream } from './session/session-stream.ts';
 export { StreamResetError } from './session/stream-reset-error.ts';
 export type { DatagramFlow, FlowListener, StreamOpener, TunnelStream } from './session/tunnel-stream.ts';
 export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
+export {
+  type CertificateOrder,
+  CertificateShelf,
+  type CertificateState,
+  type Certificates,
+} from './tls/certificates.ts';
+export { dialSecure } from './tls/client.ts';
+export { createChallengeIdentity, type Identity } from './tls/self-signed.ts';
+export { createSigningRequest, drawKey, pemOfKey } from './tls/x509.ts';
 export type {
   Transport,
   TransportDialOptions,

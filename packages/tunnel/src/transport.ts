@@ -1,5 +1,6 @@
 import type { Env, Random } from './env.ts';
 import type { Conn, DialOptions, Listener, SocketAddress } from './network.ts';
+import type { CertificateOrder, Certificates } from './tls/certificates.ts';
 
 /** What the rest of the system may ask about a transport, instead of its name. */
 export interface TransportTraits {
@@ -28,6 +29,8 @@ export interface Transport<Params = unknown, Settings = unknown> {
   parseSettings(input: unknown): Settings;
   /** What clients must know of a listener with these settings. */
   paramsOf(settings: Settings): Params;
+  /** The certificate that a listener with these settings wants of an authority; null, or no such function, for none. */
+  certificateOrderOf?(settings: Settings): CertificateOrder | null;
   /** Checks params that came from outside before any packet is sent. Throws a `TunnelError` (`bad-params`). */
   parseParams(input: unknown): Params;
   /** Connects to one relay address and resolves once bytes can be exchanged. */
@@ -47,4 +50,6 @@ export interface TransportListenOptions<Settings> {
   readonly address: SocketAddress;
   readonly settings: Settings;
   readonly onConn: (conn: Conn) => void;
+  /** Where it finds the certificate that it has ordered. */
+  readonly certificates?: Certificates | undefined;
 }

@@ -18,8 +18,9 @@ export function startFileSite(file: Buffer): Promise<Origin> {
 }
 
 /** Starts the client program with one entry, on free ports. */
-export function startClientProgram(link: string): Promise<Program> {
-  return startProgram(['client', '--entry', '-', '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'], { input: link });
+export function startClientProgram(link: string, env: { readonly [name: string]: string } = {}): Promise<Program> {
+  const args = ['client', '--entry', '-', '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+  return startProgram(args, { input: link, env });
 }
 
 /** Loads the site's file through the client and sends it back, over the transport that is meant and no other. */

@@ -33,6 +33,8 @@ export interface Exit {
 /** What `startProgram` may be told. */
 export interface ProgramOptions {
   readonly input?: string;
+  /** Beside what this process has. */
+  readonly env?: { readonly [name: string]: string };
 }
 
 /** What `runRozan` may be told. */
@@ -261,7 +263,9 @@ function parseLine(line: string): ProgramEvent {
 /** Starts `rozan ARGS --json` and waits for its ready line. Every line that it writes has to be an event. */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
   const folder = mkdtempSync(join(tmpdir(), 'rozan-test-'));
-  const child = spawn(process.execPath, [ROZAN, ...args, '--json'], { env: environment(folder) });
+  const child = spawn(process.execPath, [ROZAN, ...args, '--json'], {
+    env: { ...environment(folder), ...options.env },
+  });
   const parts: ProgramParts = { child, folder, events: [], errors: [], changed: new Set() };
   child.stdin.on('error', () => {});
   child.stdin.end(options.input ?? '');

@@ -1,4 +1,12 @@
-import { type CancelTimer, type Conn, type Env, findTransport, type Listener, TunnelError } from '@rozan/tunnel';
+import {
+  type CancelTimer,
+  type Certificates,
+  type Conn,
+  type Env,
+  findTransport,
+  type Listener,
+  TunnelError,
+} from '@rozan/tunnel';
 import type { ListenPlace } from '../data-folder/relay-config.ts';
 import { LISTEN_BOUNDS } from '../limits/constants.ts';
 
@@ -7,6 +15,7 @@ export class Listeners {
   readonly #env: Env;
   readonly #onConn: (conn: Conn, transport: string) => void;
   readonly #isFirst: boolean;
+  readonly #certificates: Certificates | undefined;
   #places: readonly ListenPlace[];
   #open: Listener[] = [];
   /** Whether they are to be open; they may be on their way there. */
@@ -18,10 +27,14 @@ export class Listeners {
     env: Env,
     places: readonly ListenPlace[],
     onConn: (conn: Conn, transport: string) => void,
-    { isFirst = true }: { readonly isFirst?: boolean | undefined } = {},
+    {
+      isFirst = true,
+      certificates,
+    }: { readonly isFirst?: boolean | undefined; readonly certificates?: Certificates | undefined } = {},
   ) {
     this.#env = env;
     this.#isFirst = isFirst;
+    this.#certificates = certificates;
     this.#places = places;
     this.#onConn = onConn;
   }
@@ -68,7 +81,12 @@ export class Listeners {
       }
       const onConn = (conn: Conn) => this.#onConn(conn, name);
       const settings = transport.parseSettings(place.settings);
-      const listener = await transport.listen(this.#env, { address, settings, onConn });
+      const listener = await transport.listen(this.#env, {
+        address,
+        settings,
+        onConn,
+        certificates: this.#certificates,
+      });
       this.#open.push(listener);
       places.push({ ...place, address: listener.address });
       if (!this.#isWanted) return this.#closeAll();

@@ -1,11 +1,26 @@
 import { formatHostPort, type ServerEntry } from '@rozan/protocol';
-import { createEnv, type Env, type Listener, type LogEvent, type SocketAddress, TunnelError } from '@rozan/tunnel';
+import {
+  type CertificateState,
+  createEnv,
+  type Env,
+  type Listener,
+  type LogEvent,
+  type SocketAddress,
+  TunnelError,
+} from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
+import { openCertificateStore } from '../certificates/certificate-file.ts';
+import {
+  certificateOrders,
+  createCertificateKeeper,
+  readCertificateStates,
+} from '../certificates/certificate-keeper.ts';
 import { serveControl } from '../control-socket/control-server.ts';
 import type { TransportAddress } from '../data-folder/relay-config.ts';
 import { openRelayFolder, type RelayFolder } from '../data-folder/relay-folder.ts';
 import { readSiblings } from '../data-folder/sibling-list.ts';
 import type { AllowRule } from '../egress/guard.ts';
+import { createResolver } from '../egress/resolver.ts';
 import { type MetricsSource, serveMetrics } from '../metrics/metrics-server.ts';
 import { RelayMetrics } from '../metrics/relay-metrics.ts';
 import { createRelay, type RelayOptions } from '../relay.ts';
@@ -30,6 +45,7 @@ interface RunningRelay extends AsyncDisposable {
   status(): RelayStatus | Promise<RelayStatus>;
   drain(): void;
   setSiblings(entries: readonly ServerEntry[]): void;
+  setCertificates(states: readonly CertificateState[]): Promise<void>;
 }
 
 async function siblingEntries(folder: RelayFolder): Promise<ServerEntry[]> {
@@ -57,6 +73,10 @@ export function describe(event: LogEvent): string | null {
       return `The executable of ${event.method} runs again.`;
     case 'program.failed':
       return `A Tor transport cannot be offered: ${event.reason}.`;
+    case 'certificate.issued':
+      return `The authority gave a certificate for ${event.name}, valid until ${new Date(Number(event.expires) * 1000).toUTCString()}.`;
+    case 'certificate.failed':
+      return `No certificate for ${event.name}: ${event.problem ?? event.reason}. ${event.remedy} Tried again in ${Math.ceil(Number(event.retryMs) / 60_000)} minutes; the relay serves with what it has.`;
     case 'listen.failed':
       return 'Cannot listen any more.';
     default:
@@ -74,7 +94,9 @@ async function createAlone(options: Omit<RelayOptions, 'counters'>, env: Env): P
 async function start(env: Env, folder: RelayFolder, options: RunOptions): Promise<RunningRelay> {
   const { egressAllow, dnsServers, workers } = options;
   const { config, replayPath } = folder;
-  const setup = { config, replayPath, egressAllow, dnsServers, siblings: await siblingEntries(folder) };
+  const siblings = await siblingEntries(folder);
+  const certificates = await readCertificateStates(openCertificateStore(folder.path), certificateOrders(config.listen));
+  const setup = { config, replayPath, egressAllow, dnsServers, siblings, certificates };
   try {
     if (workers === 1) return await createAlone(setup, env);
     return await createSupervisor({ ...setup, workers, folder: folder.path }, env);
@@ -128,6 +150,14 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
           return { siblings: entries.length };
         },
       },
+    }),
+  );
+  stack.use(
+    createCertificateKeeper(env, {
+      store: openCertificateStore(folder.path),
+      orders: certificateOrders(folder.config.listen),
+      resolver: createResolver(env.clock, { servers: options.dnsServers }),
+      show: (states) => relay.setCertificates(states),
     }),
   );
   const metricsText = metricsAt === null ? null : formatHostPort(metricsAt.address);

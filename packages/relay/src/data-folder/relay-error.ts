@@ -28,6 +28,8 @@ export type RelayErrorCode =
   | 'control-malformed'
   /** The command is unknown, or failed. */
   | 'control-failed'
+  /** No certificate was to be had of an authority; see `AcmeError` for why. */
+  | 'certificate'
   /** Another process of the relay did not answer. */
   | 'worker-silent'
   /** A stream's destination could not be reached; see `EgressError` for why. */

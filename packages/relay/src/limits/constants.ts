@@ -226,3 +226,30 @@ export const CONFIG_BOUNDS = {
   channels: 1_000,
   addresses: 64,
 } as const;
+
+/** Certificates of authorities. */
+export const CERTIFICATE_BOUNDS = {
+  /** Addresses of an authority that are tried for one request. */
+  addresses: 4,
+  /** Until a request is answered. */
+  requestMs: 30 * SECOND,
+  answerBytes: 256 * KIB,
+  fileBytes: 512 * KIB,
+  /** Times that a request is sent again because of its nonce. */
+  nonces: 5,
+  /** Authorizations of one order that are looked at: an order of ours has one. */
+  authorizations: 4,
+  /** Between looks at what the authority has not decided yet, unless it says more. */
+  leastPollMs: 2 * SECOND,
+  longestPollMs: 30 * SECOND,
+  /** So long an order may stay undecided. */
+  undecidedMs: 10 * MINUTE,
+  /** A certificate is replaced when less than this share of its life is left, and as much earlier as is drawn. */
+  renewShare: 1 / 3,
+  renewJitterShare: 1 / 20,
+  /** Whether it is time is looked at so often: a clock that jumps, or a machine that slept, is noticed. */
+  lookMs: 6 * 60 * MINUTE,
+  /** After a failure; twice as long after each further one. Let's Encrypt bears five failures of a name an hour. */
+  firstRetryMs: 10 * MINUTE,
+  longestRetryMs: 12 * 60 * MINUTE,
+} as const;

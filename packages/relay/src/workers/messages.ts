@@ -1,6 +1,6 @@
 // What supervisor and workers tell each other over the channel that the parent of a process has to it, and nobody else. Bytes pass as such.
 import type { ServerEntry } from '@rozan/protocol';
-import type { LogEvent } from '@rozan/tunnel';
+import type { CertificateState, LogEvent } from '@rozan/tunnel';
 import type { JudgedFlight, ReplayVerdictKind } from '../accept/acceptor.ts';
 import type { TransportAddress } from '../data-folder/relay-config.ts';
 import type { MetricValues } from '../metrics/relay-metrics.ts';
@@ -28,6 +28,7 @@ export type ToWorker =
   | { readonly kind: 'report'; readonly number: number }
   | { readonly kind: 'drain' }
   | { readonly kind: 'siblings'; readonly siblings: readonly ServerEntry[] }
+  | { readonly kind: 'certificates'; readonly states: readonly CertificateState[] }
   | { readonly kind: 'stop' };
 
 /** From a worker. */

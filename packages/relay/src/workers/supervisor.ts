@@ -1,5 +1,5 @@
 import type { ServerEntry } from '@rozan/protocol';
-import type { Env, LogEvent } from '@rozan/tunnel';
+import type { CertificateState, Env, LogEvent } from '@rozan/tunnel';
 import type { ReplayGuard } from '../accept/acceptor.ts';
 import { openReplayKeeper } from '../accept/replay-keeper.ts';
 import { claimSocketPath } from '../control-socket/socket-path.ts';
@@ -37,6 +37,7 @@ export interface WorkersRelay extends AsyncDisposable {
   status(): Promise<WorkersStatus>;
   drain(): void;
   setSiblings(entries: readonly ServerEntry[]): void;
+  setCertificates(states: readonly CertificateState[]): Promise<void>;
 }
 
 /** What belongs to all workers: the replay memory, and who owns which session. */
@@ -50,11 +51,13 @@ class Supervisor {
   readonly #paused = new Set<WorkerSlot>();
   #isDraining = false;
   #siblings: readonly ServerEntry[];
+  #certificates: readonly CertificateState[];
 
-  constructor(env: Env, guard: ReplayGuard, siblings: readonly ServerEntry[]) {
+  constructor(env: Env, guard: ReplayGuard, { siblings = [], certificates = [] }: RelaySetup) {
     this.#env = env;
     this.#guard = guard;
     this.#siblings = siblings;
+    this.#certificates = certificates;
     this.metrics = new MergedMetrics(async () => (await this.reports()).map((report) => report?.metrics ?? []));
   }
 
@@ -69,6 +72,17 @@ class Supervisor {
   setSiblings(siblings: readonly ServerEntry[]): void {
     this.#siblings = siblings;
     for (const slot of this.slots) slot.send({ kind: 'siblings', siblings });
+  }
+
+  get certificates(): readonly CertificateState[] {
+    return this.#certificates;
+  }
+
+  /** A worker answers in order: with the report it has what was sent before. */
+  async setCertificates(states: readonly CertificateState[]): Promise<void> {
+    this.#certificates = states;
+    for (const slot of this.slots) slot.send({ kind: 'certificates', states });
+    await this.reports();
   }
 
   reports(): Promise<(WorkerReport | null)[]> {
@@ -138,7 +152,7 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
   await using stack = new AsyncDisposableStack();
   const { workers, replayPath, folder, start = forkWorker, ...setup } = options;
   const { guard } = stack.use(await openReplayKeeper(env, replayPath));
-  const supervisor = new Supervisor(env, guard, options.siblings ?? []);
+  const supervisor = new Supervisor(env, guard, options);
   const token = env.random.bytes(TOKEN_BYTES);
   for (let number = 1; number <= workers; number++) {
     const claimed = await claimSocketPath(env.random, folder, { name: `worker-${number}` });
@@ -152,6 +166,7 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
         setup: (socketPath) => ({
           ...setup,
           siblings: supervisor.siblings,
+          certificates: supervisor.certificates,
           workers,
           isFirst: number === 1,
           socketPath,
@@ -187,6 +202,7 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
     },
     drain: () => supervisor.drain(),
     setSiblings: (entries) => supervisor.setSiblings(entries),
+    setCertificates: (states) => supervisor.setCertificates(states),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

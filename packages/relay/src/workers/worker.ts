@@ -1,5 +1,5 @@
 import type { ServerEntry } from '@rozan/protocol';
-import { type Env, TunnelError } from '@rozan/tunnel';
+import { type CertificateState, type Env, TunnelError } from '@rozan/tunnel';
 import type { ReplayVerdictKind } from '../accept/acceptor.ts';
 import { WORKER_BOUNDS } from '../limits/constants.ts';
 import { RelayMetrics } from '../metrics/relay-metrics.ts';
@@ -51,6 +51,7 @@ export class Worker implements AsyncDisposable {
   #core: RelayCore | null = null;
   /** Those that it was told of since its start. */
   #siblings: readonly ServerEntry[] | null = null;
+  #certificates: readonly CertificateState[] | null = null;
 
   constructor(env: Env, channel: Channel<ToSupervisor>) {
     this.#env = env;
@@ -89,6 +90,10 @@ export class Worker implements AsyncDisposable {
         this.#siblings = message.siblings;
         this.#core?.setSiblings(message.siblings);
         return;
+      case 'certificates':
+        this.#certificates = message.states;
+        void this.#core?.setCertificates(message.states);
+        return;
       case 'stop':
         this.#over.resolve();
     }
@@ -118,6 +123,7 @@ export class Worker implements AsyncDisposable {
     this.#stack.defer(() => listener.close());
     if (setup.isDraining) core.drain();
     if (this.#siblings !== null) core.setSiblings(this.#siblings);
+    if (this.#certificates !== null) await core.setCertificates(this.#certificates);
     this.#metrics.observe(() => core.status());
     this.#core = core;
     channel.send({ kind: 'ready', listen: core.listen });

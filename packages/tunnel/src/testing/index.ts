@@ -1,3 +1,4 @@
+export { authorityExtensions, nameExtensions, signCertificate } from '../tls/x509.ts';
 export { turnsUntil, withoutLeaks } from './leak-check.ts';
 export { ManualClock } from './manual-clock.ts';
 export type { CutKind } from './memory-lane.ts';

@@ -1,4 +1,11 @@
-import { type ConnectionOptions, checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect,
+  type PeerCertificate,
+  rootCertificates,
+  type TLSSocket,
+} from 'node:tls';
 import type { Env } from '../env.ts';
 import { TunnelError } from '../errors.ts';
 import type { Conn, DialOptions } from '../network.ts';
@@ -14,6 +21,8 @@ export interface SecureClientOptions extends DialOptions {
   readonly pin?: string | undefined;
   /** Without a pin: the name that the certificate must bear; defaults to `sni`. */
   readonly certificateName?: string | undefined;
+  /** Without a pin: authorities that may vouch for it, in PEM, beside the usual ones. */
+  readonly roots?: string | undefined;
   /** Protocols to offer, the best first. */
   readonly alpn: readonly string[];
 }
@@ -74,12 +83,13 @@ function secure(conn: Conn, hello: ClientHello, options: SecureClientOptions): P
   });
 }
 
-function verificationOf({ sni, pin, certificateName }: SecureClientOptions): ConnectionOptions {
+function verificationOf({ sni, pin, certificateName, roots }: SecureClientOptions): ConnectionOptions {
   const shown = sni === undefined ? {} : { servername: sni };
   if (pin !== undefined) return { ...shown, rejectUnauthorized: false };
   const name = certificateName ?? sni ?? '';
   return {
     ...shown,
+    ...(roots === undefined ? {} : { ca: [...rootCertificates, roots] }),
     rejectUnauthorized: true,
     checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkServerIdentity(name, certificate),
   };

@@ -7,6 +7,8 @@ import { wrapTls } from './wrap.ts';
 export interface SecureServer {
   /** Takes a connection over; what is not TLS is answered and closed as Node's servers do. */
   serve(conn: Conn): void;
+  /** Shows another certificate to those who come from now on. Throws an error of Node when key and certificate do not fit. */
+  setIdentity(identity: Identity): void;
 }
 
 /** What Node keeps of what a TLS socket lies on, behind its types: a socket, or an object that holds any other stream. */
@@ -47,6 +49,7 @@ export function createSecureServer(
       conn.allowHalfOpen = false;
       server.emit('connection', conn);
     },
+    setIdentity: (identity) => server.setSecureContext({ key: identity.key, cert: identity.certificate }),
   };
 }
 

@@ -4,19 +4,21 @@ import type { Env } from '../../env.ts';
 import { type Conn, ipVersion, type Listener } from '../../network.ts';
 import { createSite } from '../../site/site.ts';
 import { createWebServer } from '../../site/web-server.ts';
-import { createSecureServer } from '../../tls/server.ts';
+import { CertificateShelf } from '../../tls/certificates.ts';
+import { type CertifiedServer, createCertifiedServer } from '../../tls/certified-server.ts';
 import type { TransportListenOptions } from '../../transport.ts';
 import { MarkMemory } from '../mark-memory.ts';
 import { CookieReader } from './flight-cookie.ts';
 import { MAX_VISITORS } from './limits.ts';
+import { identityOf, orderOf } from './listener-tls.ts';
 import { ServerConn } from './server-conn.ts';
-import { identityOf, type WebSocketSettings } from './settings.ts';
+import type { WebSocketSettings } from './settings.ts';
 import { fieldOf, isUpgrade, rewriteRequest, upgradeAnswer } from './upgrade.ts';
 
 /** Listens as a web server: a request with a first flight goes to `onConn`, every other to the site, as does one that is declined. */
 export async function listenWebSocket(
   env: Env,
-  { address, settings, onConn }: TransportListenOptions<WebSocketSettings>,
+  { address, settings, onConn, certificates }: TransportListenOptions<WebSocketSettings>,
 ): Promise<Listener> {
   const site = createSite(env, settings.site);
   const plain = createWebServer(site);
@@ -49,18 +51,38 @@ export async function listenWebSocket(
       );
     },
   });
-  const identity = identityOf(settings.tls);
-  const secure = identity === null ? null : createSecureServer(identity, ['http/1.1'], web.serve);
+  const secure = secureServerFor(env, { settings, certificates, onSecure: web.serve });
   const admit = limitVisitors(MAX_VISITORS, (conn) => (secure === null ? web.serve(conn) : secure.serve(conn)));
   const listener = await env.network.listen(address, admit);
   return {
     address: listener.address,
     close: async () => {
       await listener.close();
+      secure?.close();
       web.close();
       plain.close();
     },
   };
+}
+
+interface SecureOptions extends Pick<TransportListenOptions<WebSocketSettings>, 'settings' | 'certificates'> {
+  readonly onSecure: (conn: Conn) => void;
+}
+
+/** What puts TLS on; null where others do, or nobody. */
+function secureServerFor(env: Env, { settings, certificates, onSecure }: SecureOptions): CertifiedServer | null {
+  const { tls } = settings;
+  const fallback = identityOf(tls);
+  if (fallback === null) return null;
+  const order = orderOf(tls);
+  const shelf = order === null ? undefined : certificates;
+  return createCertifiedServer(env, {
+    name: order?.name ?? '',
+    certificates: shelf ?? new CertificateShelf(),
+    fallback,
+    alpn: ['http/1.1'],
+    onSecure,
+  });
 }
 
 /** The connection with bytes put back in front of it. */

@@ -13,7 +13,8 @@ import { dialSecure } from '../../tls/client.ts';
 import { createSecureServer } from '../../tls/server.ts';
 import { writeCookie } from './flight-cookie.ts';
 import { listenWebSocket } from './listen.ts';
-import { createWebSocketSettings, identityOf, type WebSocketSettings } from './settings.ts';
+import { identityOf } from './listener-tls.ts';
+import { createWebSocketSettings, type WebSocketSettings } from './settings.ts';
 import { upgradeAnswer, upgradeRequest } from './upgrade.ts';
 
 const LOOPBACK: SocketAddress = { host: '127.0.0.1', port: 0 };

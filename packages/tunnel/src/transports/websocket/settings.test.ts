@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { TunnelError } from '../../errors.ts';
 import { SeededRandom } from '../../testing/seeded-random.ts';
 import { nameOf, parseWebSocketParams } from './params.ts';
-import { createWebSocketSettings, paramsOfWebSocket, parseWebSocketSettings } from './settings.ts';
+import { createWebSocketSettings, orderOfWebSocket, paramsOfWebSocket, parseWebSocketSettings } from './settings.ts';
 
 const PIN = 'A'.repeat(43);
 const isBadParams = (error: unknown) => error instanceof TunnelError && error.code === 'bad-params';
@@ -65,8 +66,41 @@ test('options that are none, or do not fit together', async () => {
     { tls: 'front' },
     { pin: PIN },
     { pin: 'short', tls: 'front' },
+    { tls: 'acme' },
+    { tls: 'acme', host: 'localhost' },
+    { tls: 'acme', host: '192.0.2.1' },
+    { tls: 'acme', host: 'a.example:8443' },
+    { tls: 'acme', host: 'a.example', certificate: 'a.pem', key: 'b.pem' },
+    { tls: 'acme', host: 'a.example', 'acme-directory': 'http://b.example/directory' },
+    { tls: 'acme', host: 'a.example', 'acme-contact': 'nobody' },
+    { tls: 'self', host: 'a.example', 'acme-contact': 'me@a.example' },
   ]) {
     await assert.rejects(create(options), isBadParams, JSON.stringify(options));
+  }
+});
+
+test('tls=acme: an order for the name, a certificate that stands in, and clients that go by authorities; it survives being stored', async () => {
+  const settings = await create({
+    tls: 'acme',
+    host: 'WWW.example.org',
+    'acme-contact': 'me@example.org',
+    'acme-root': 'root.pem',
+  });
+  assert.equal(settings.params.tls, 'ca');
+  assert.equal(settings.params.pin, undefined);
+  const order = orderOfWebSocket(settings);
+  assert.deepEqual(order, {
+    name: 'www.example.org',
+    directory: 'https://acme-v02.api.letsencrypt.org/directory',
+    contact: 'mailto:me@example.org',
+    root: resolve('root.pem'),
+  });
+  const again = parseWebSocketSettings(JSON.parse(JSON.stringify(settings)));
+  assert.deepEqual(orderOfWebSocket(again), order);
+  assert.equal(orderOfWebSocket(await create({})), null);
+  for (const change of [{ name: 'x' }, { name: '../x.y' }, { directory: 'http://x/' }, { contact: 5 }]) {
+    const tls = { ...settings.tls, order: { ...order, ...change } };
+    assert.throws(() => parseWebSocketSettings({ ...settings, tls }), isBadParams);
   }
 });
 

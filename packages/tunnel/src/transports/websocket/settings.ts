@@ -1,18 +1,20 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Random } from '../../env.ts';
 import { TunnelError } from '../../errors.ts';
 import { parseSiteSource, SITE_OPTION, type SiteSource, siteSourceOf } from '../../site/site.ts';
-import { isPin, pinOfPem } from '../../tls/pin.ts';
-import { createSelfSigned, type Identity } from '../../tls/self-signed.ts';
+import type { CertificateOrder } from '../../tls/certificates.ts';
+import { isPin } from '../../tls/pin.ts';
+import {
+  checkTlsOptions,
+  chooseTls,
+  clientTlsOf,
+  type ListenerTls,
+  orderOf,
+  parseListenerTls,
+  TLS_CHECKS,
+  TLS_OPTIONS,
+} from './listener-tls.ts';
 import { isAlpn, isAuthority, isHostName, isPath, parseWebSocketParams, type WebSocketParams } from './params.ts';
-
-/** Where the listener's key and certificate are: in the settings, in files of this machine, or nowhere (no TLS here). */
-export type ListenerTls =
-  | { readonly kind: 'none' }
-  | ({ readonly kind: 'stored' } & Identity)
-  | { readonly kind: 'files'; readonly key: string; readonly certificate: string };
 
 /** What a listener must know. */
 export interface WebSocketSettings {
@@ -25,10 +27,7 @@ export interface WebSocketSettings {
 
 /** What an operator may choose. */
 export const WEBSOCKET_OPTIONS: Readonly<Record<string, string>> = {
-  tls: 'self: a certificate of its own, pinned in entries; none: plain HTTP; front: a server in front ends TLS',
-  certificate: 'a PEM file with a certificate that an authority has signed, and its chain; needs key and host',
-  key: 'a PEM file with the key of the certificate',
-  pin: 'with tls=front: the SHA-256 of the certificate in front, in base64url, if no authority vouches for it',
+  ...TLS_OPTIONS,
   host: 'the name of the site, for Host and TLS',
   sni: 'the name that the TLS hello shows, if not host; none for no name',
   path: 'the path that carriers ask for; drawn if not given',
@@ -104,7 +103,7 @@ function drawPath(random: Random): string {
 }
 
 const CHECKS: Readonly<Record<string, (value: string) => boolean>> = {
-  tls: (value) => ['self', 'none', 'front'].includes(value),
+  ...TLS_CHECKS,
   pin: isPin,
   host: (value) => isHostName(value) || isAuthority(value),
   sni: isHostName,
@@ -121,31 +120,7 @@ function checkOptions(options: Options): void {
       throw new TunnelError('bad-params', `websocket: ${option} takes ${takes}`);
     }
   }
-  const { tls, certificate, key, pin, host } = options;
-  if ((certificate === undefined) !== (key === undefined)) {
-    throw new TunnelError('bad-params', 'websocket: certificate and key go together');
-  }
-  if (certificate !== undefined && tls !== undefined) {
-    throw new TunnelError('bad-params', 'websocket: with a certificate there is no choice of tls');
-  }
-  if (pin !== undefined && tls !== 'front') throw new TunnelError('bad-params', 'websocket: pin goes with tls=front');
-  const needsName = certificate !== undefined || (tls === 'front' && pin === undefined);
-  if (needsName && host === undefined)
-    throw new TunnelError('bad-params', 'websocket: say with host what name the certificate bears');
-}
-
-function chooseTls(random: Random, { tls, certificate, key, host = 'localhost' }: Options): ListenerTls {
-  if (certificate !== undefined && key !== undefined) {
-    return { kind: 'files', certificate: resolve(certificate), key: resolve(key) };
-  }
-  if (tls === 'none' || tls === 'front') return { kind: 'none' };
-  return { kind: 'stored', ...createSelfSigned(random, host.replace(/:\d+$/, '')) };
-}
-
-function clientTlsOf({ tls, pin }: Options, listener: ListenerTls): Pick<WebSocketParams, 'tls' | 'pin'> {
-  if (listener.kind === 'stored') return { tls: 'pin', pin: pinOfPem(listener.certificate) };
-  if (listener.kind === 'files' || tls === 'front') return pin === undefined ? { tls: 'ca' } : { tls: 'pin', pin };
-  return { tls: 'none' };
+  checkTlsOptions(options);
 }
 
 /** Checks settings that were stored. Throws a `TunnelError` (`bad-params`). */
@@ -160,27 +135,12 @@ export function parseWebSocketSettings(input: unknown): WebSocketSettings {
   return { params: parseWebSocketParams(params), tls: parseListenerTls(tls), site: parseSiteSource(site), forwarded };
 }
 
-function parseListenerTls(input: unknown): ListenerTls {
-  const { kind, key, certificate }: Readonly<Record<string, unknown>> =
-    typeof input === 'object' && input !== null ? { ...input } : {};
-  if (kind === 'none') return { kind };
-  const hasBoth = typeof key === 'string' && typeof certificate === 'string';
-  if ((kind === 'stored' || kind === 'files') && hasBoth) return { kind, key, certificate };
-  throw new TunnelError('bad-params', 'websocket: the settings of TLS are none that this version knows');
-}
-
 /** What clients must know of a listener. */
 export function paramsOfWebSocket({ params }: WebSocketSettings): WebSocketParams {
   return params;
 }
 
-/** The listener's key and certificate; null without TLS. Throws a `TunnelError` (`failed`) when their files cannot be read. */
-export function identityOf(tls: ListenerTls): Identity | null {
-  if (tls.kind === 'none') return null;
-  if (tls.kind === 'stored') return tls;
-  try {
-    return { key: readFileSync(tls.key, 'utf8'), certificate: readFileSync(tls.certificate, 'utf8') };
-  } catch (cause) {
-    throw new TunnelError('failed', 'the files of certificate and key cannot be read', { cause });
-  }
+/** What the listener wants of an authority. */
+export function orderOfWebSocket({ tls }: WebSocketSettings): CertificateOrder | null {
+  return orderOf(tls);
 }

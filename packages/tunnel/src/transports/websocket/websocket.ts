@@ -4,6 +4,7 @@ import { listenWebSocket } from './listen.ts';
 import { parseWebSocketParams, type WebSocketParams } from './params.ts';
 import {
   createWebSocketSettings,
+  orderOfWebSocket,
   paramsOfWebSocket,
   parseWebSocketSettings,
   WEBSOCKET_OPTIONS,
@@ -18,6 +19,7 @@ export const websocket: Transport<WebSocketParams, WebSocketSettings> = {
   createSettings: createWebSocketSettings,
   parseSettings: parseWebSocketSettings,
   paramsOf: paramsOfWebSocket,
+  certificateOrderOf: orderOfWebSocket,
   parseParams: parseWebSocketParams,
   dial: dialWebSocket,
   listen: listenWebSocket,
