@@ -47,6 +47,7 @@ async function startOff(env: Env, folder: string, { settings, plantedMs }: ArmOp
     site,
     identity: certificate === undefined ? null : { key, certificate },
     lateMs: plantedMs,
+    readsFirst: 'identity' in settings,
   });
   return { address: listener.address, link: '' };
 }

@@ -19,3 +19,6 @@ export const MAX_PATH_CHARS = 1024;
 
 /** For how long the site behind a reverse proxy may be silent before it counts as broken. */
 export const UPSTREAM_SILENCE_MS = 30_000;
+
+/** A site waits up to so long before each answer. The test of a client's message takes 0.02 to 0.15 ms. */
+export const MAX_HESITATION_MS = 6;

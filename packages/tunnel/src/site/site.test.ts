@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import type { Env } from '../env.ts';
 import { TunnelError } from '../errors.ts';
 import type { SocketAddress } from '../network.ts';
+import { createEnv } from '../real-env.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { MemoryNetwork } from '../testing/memory-network.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
@@ -17,12 +18,17 @@ const BUILT_IN: SiteSource = { kind: 'built-in', seed: 'c2VlZA' };
 
 function createMemoryEnv(): Env {
   const clock = new ManualClock();
-  return { network: new MemoryNetwork({ clock }), clock, random: new SeededRandom(3), log: () => {} };
+  return {
+    network: new MemoryNetwork({ clock }),
+    clock: createEnv({ log: () => {} }).clock,
+    random: new SeededRandom(3),
+    log: () => {},
+  };
 }
 
 /** Opens a site; gives what asks it, and hands back the whole answer. */
 async function open(t: TestContext, source: SiteSource, env: Env = createMemoryEnv()) {
-  const web = createWebServer(createSite(env, source));
+  const web = createWebServer(env, createSite(env, source));
   const listener = await env.network.listen({ host: '127.0.0.1', port: 0 }, web.serve);
   t.after(async () => {
     web.close();
@@ -145,4 +151,18 @@ test('sources: what an operator may write, and what was stored', () => {
   for (const stored of [null, 1, {}, { kind: 'folder' }, { kind: 'proxy', host: 'x', port: 1 }]) {
     assert.throws(() => parseSiteSource(stored), isBadParams);
   }
+});
+
+test('who ends his side hears the answer and the refusal', async (t) => {
+  const { address, env } = await open(t, BUILT_IN);
+  const ask = async (bytes: string) => {
+    const conn = await env.network.dial(address);
+    conn.end(bytes);
+    return String(await readAll(conn));
+  };
+  assert.match(await ask('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.1 200 OK\r\n/);
+  assert.equal(await ask('no http at all\r\n\r\n'), 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  assert.match(await ask(`GET /${'x'.repeat(40_000)} HTTP/1.1\r\n`), /^HTTP\/1\.1 431 /);
+  // The head is there and the body is not whole: the site has begun with its answer.
+  assert.match(await ask('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc'), /^HTTP\/1\.1 405 /);
 });

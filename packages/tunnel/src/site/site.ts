@@ -4,6 +4,7 @@ import { TunnelError } from '../errors.ts';
 import { ipVersion } from '../network.ts';
 import { createBuiltInSite } from './built-in.ts';
 import { createFolderSite } from './folder.ts';
+import { hesitate } from './hesitation.ts';
 import type { Site } from './reply.ts';
 import { createProxySite } from './reverse-proxy.ts';
 
@@ -21,8 +22,19 @@ const SEED_BYTES = 16;
 /** What an operator may write for `site`. */
 export const SITE_OPTION = 'a folder, http://ADDRESS:PORT of a server to hand requests on to, or built-in';
 
-/** Makes what answers strangers. It listens nowhere: it is called for requests that came to a listener of a transport. */
+/**
+ * Makes what answers strangers, each request after a moment of its own. It listens nowhere: it is called for requests that came to a listener
+ * of a transport.
+ */
 export function createSite(env: Env, source: SiteSource): Site {
+  const site = createPromptSite(env, source);
+  return (request, response) =>
+    hesitate(env, () => {
+      if (!response.destroyed) site(request, response);
+    });
+}
+
+function createPromptSite(env: Env, source: SiteSource): Site {
   if (source.kind === 'folder') return createFolderSite(source.path);
   if (source.kind === 'proxy') return createProxySite(env, { host: source.host, port: source.port });
   return createBuiltInSite(Buffer.from(source.seed, 'base64url'));

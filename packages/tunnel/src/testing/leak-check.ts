@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
 /** Turns of the event loop that what has just been closed gets to go away. */
-const MAX_TURNS = 2000;
+const MAX_TURNS = 20_000;
 
 /** What holds a system resource: sockets, listeners, pipes. */
 const COUNTED = /^(?:TCP|Pipe|UDP)/;

@@ -23,7 +23,7 @@ interface Known {
 export async function listenHttp(env: Env, options: TransportListenOptions<HttpSettings>): Promise<Listener> {
   const site = createSite(env, options.settings.site);
   const desk = new FrontDesk(env, site, options);
-  const web = createWebServer((request, response) => {
+  const web = createWebServer(env, (request, response) => {
     if (!desk.take(request, response)) site(request, response);
   });
   desk.onEmptied = () => web.close();

@@ -66,7 +66,7 @@ async function onStage(run: (stage: Stage) => Promise<void>, decline = false): P
       });
     };
     const listener = await http.listen(env, { address: HERE, settings, onConn });
-    const web = createWebServer(createSite(env, settings.site));
+    const web = createWebServer(env, createSite(env, settings.site));
     const plain = await env.network.listen(HERE, (conn) => web.serve(conn));
     const sent: Buffer[][] = [];
     const params = http.paramsOf(settings);

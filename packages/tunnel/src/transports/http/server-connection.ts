@@ -191,6 +191,8 @@ export class ServerConnection {
       this.#isTaken = true;
       for (const [answer, exchange] of [...this.#held]) {
         exchange.body.length = 0;
+        this.#dropEnded(exchange);
+        if (exchange.response.destroyed) continue;
         if (answer.header.holdMs === 0) this.#finish(answer);
         else this.#begin(answer);
       }
@@ -200,7 +202,7 @@ export class ServerConnection {
 
   /** The request has come whole: it waits for its answer. */
   #hold(exchange: Exchange): void {
-    const { header, response } = exchange;
+    const { header, request, response } = exchange;
     if (this.#machine.peerReset) this.#breakOff();
     const answer = new Answer({
       random: this.#env.random,
@@ -210,12 +212,16 @@ export class ServerConnection {
       response,
       maxBytes: this.#options.maxMessageBytes,
     });
+    const onEnd = () => this.#dropEnded(exchange);
+    request.socket.once('end', onEnd);
     response.once('close', () => {
+      request.socket.off('end', onEnd);
       answer.cancelTimer();
       if (this.#held.delete(answer) || !response.writableFinished) this.#machine.lose(header.number);
       this.#schedule();
     });
     response.on('error', () => {});
+    this.#dropEnded(exchange);
     if (response.destroyed) return;
     this.#held.set(answer, exchange);
     if (this.#isReset || (this.#isTaken && header.holdMs === 0)) {
@@ -228,6 +234,11 @@ export class ServerConnection {
     );
     if (this.#isTaken) this.#begin(answer);
     this.#schedule();
+  }
+
+  /** A client that has ended its side waits for nothing any more. Before it is known for a client it gets what a site gives. */
+  #dropEnded({ request, response }: Exchange): void {
+    if (this.#isTaken && request.socket.readableEnded) response.destroy();
   }
 
   /** Shows at once that answers come through in pieces. */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Env } from '../../env.ts';
 import type { Conn } from '../../network.ts';
+import { MAX_HESITATION_MS } from '../../site/limits.ts';
 import { ManualClock } from '../../testing/manual-clock.ts';
 import { MemoryNetwork } from '../../testing/memory-network.ts';
 import { SeededRandom } from '../../testing/seeded-random.ts';
@@ -109,7 +110,8 @@ for (const prefix of PREFIXES) {
     const before = connection?.bytesToClient ?? 0;
     conn.write('not a flight of ours');
     const ending = endingOf(conn);
-    await clock.settle();
+    // A site takes a moment to answer.
+    await clock.advance(MAX_HESITATION_MS);
     // sshd ignores an IGNORE message, and says nothing until its patience with the log-in is over.
     if (prefix === 'ssh') await clock.advance(120_000);
     await ending;

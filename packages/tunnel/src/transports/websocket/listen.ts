@@ -21,11 +21,11 @@ export async function listenWebSocket(
   { address, settings, onConn, certificates }: TransportListenOptions<WebSocketSettings>,
 ): Promise<Listener> {
   const site = createSite(env, settings.site);
-  const plain = createWebServer(site);
+  const plain = createWebServer(env, site);
   const cookies = new CookieReader({ name: settings.params.cookie, key: settings.params.key });
   const shown = new MarkMemory();
   const flights = new WeakMap<IncomingMessage, Buffer>();
-  const web = createWebServer(site, {
+  const web = createWebServer(env, site, {
     isWanted: (request) => {
       if (request.url !== settings.params.path || !isUpgrade(request)) return false;
       const value = cookies.find(fieldOf(request, 'cookie'));

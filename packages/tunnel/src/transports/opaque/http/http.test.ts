@@ -104,7 +104,8 @@ test("the head of an answer is that of the decoy site's server, but for the date
   const { createWebServer } = await import('../../../site/web-server.ts');
   const { duplexPair } = await import('node:stream');
   const [near, far] = duplexPair();
-  const server = createWebServer((_request, response) => {
+  const env = { clock: new ManualClock(), random: new SeededRandom(9) };
+  const server = createWebServer(env, (_request, response) => {
     response.setHeader('Content-Type', 'video/mp2t');
     response.write('x');
   });

@@ -19,7 +19,7 @@ export async function listenAsHttp(env: Env, options: TransportListenOptions<Htt
   const key = Buffer.from(settings.key, 'base64url');
   const marks = new MarkMemory();
   const strangers = new StrangerCount();
-  const server = createWebServer(createSite(env, settings.site));
+  const server = createWebServer(env, createSite(env, settings.site));
   const look = (bytes: Buffer): FirstLook<number> => {
     const match = matchRequest(settings, bytes);
     if (match.kind === 'part') return 'more';

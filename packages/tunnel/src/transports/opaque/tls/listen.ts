@@ -20,7 +20,7 @@ export async function listenAsTls(env: Env, options: TransportListenOptions<TlsS
   const marks = new MarkMemory();
   const strangers = new StrangerCount();
   const drawBytes = (count: number) => env.random.bytes(count);
-  const web = createWebServer(createSite(env, settings.site));
+  const web = createWebServer(env, createSite(env, settings.site));
   const server = createSecureServer(settings.identity, ['http/1.1'], (conn) => web.serve(conn));
   const ticketBytes = await measureTickets(server, settings);
   const makeTickets = () => Buffer.concat(ticketBytes.map((bytes) => opaqueRecord(bytes, drawBytes)));
