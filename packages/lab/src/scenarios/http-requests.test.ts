@@ -48,7 +48,30 @@ for (const tls of ['self', 'none']) {
   });
 }
 
-test('http behind nginx, in a folder of its site', needs('curl', 'nginx'), async () => {
+/** How strict nginx is told to be, beside what it does by itself: HTTP/1.0 towards the relay, and bodies held back. */
+const STRICTNESS: readonly (readonly [name: string, lines: readonly string[]])[] = [
+  ['as it is', []],
+  [
+    'with HTTP/1.0, whole bodies in both directions, and no connection for a second request',
+    [
+      'proxy_http_version 1.0; proxy_buffering on; proxy_request_buffering on; proxy_set_header Connection close;',
+      'proxy_buffers 32 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 1m; keepalive_timeout 0;',
+    ],
+  ],
+  [
+    'with HTTP/1.1, bodies on files, and what is small held back',
+    [
+      'proxy_http_version 1.1; proxy_buffers 2 4k; proxy_buffer_size 4k; proxy_busy_buffers_size 4k; postpone_output 1460;',
+    ],
+  ],
+  ['with HTTP/1.1 that streams', ['proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off;']],
+];
+
+for (const [name, strictness] of STRICTNESS) {
+  test(`http behind nginx, in a folder of its site: ${name}`, needs('curl', 'nginx'), () => behindNginx(strictness));
+}
+
+async function behindNginx(strictness: readonly string[]): Promise<void> {
   await using scratch = await createScratchFolder();
   const path = (name: string) => join(scratch.path, name);
   const file = randomBytes(FILE_BYTES);
@@ -62,10 +85,10 @@ test('http behind nginx, in a folder of its site', needs('curl', 'nginx'), async
   await using nginx = await startNginx(scratch.path, {
     port,
     isSecure: false,
-    // Nothing but where to: HTTP/1.0, Connection: close and whole bodies are what it does by itself.
     server: [
       `root ${path('www')};`,
       `location /files/ { proxy_pass http://127.0.0.1:${relayPort};`,
+      ...strictness,
       'proxy_intercept_errors on; error_page 404 405 = @missing; }',
       'location @missing { return 404; }',
     ],
@@ -77,8 +100,10 @@ test('http behind nginx, in a folder of its site', needs('curl', 'nginx'), async
     return out.toString().replace(/^Date: .*$/m, '');
   };
   assert.match(await ask('/'), /the site of nginx/);
-  assert.equal(await ask(`/files/${'A'.repeat(139)}`), await ask('/not/there'));
-});
+  // How a connection goes on is a setting of the folder, and so for every path in it.
+  const missing = strictness.some((line) => line.includes('keepalive_timeout')) ? '/files/not/there' : '/not/there';
+  assert.equal(await ask(`/files/${'A'.repeat(139)}`), await ask(missing));
+}
 
 test('http through a proxy that keeps whatever passes, and no connection', needs('curl', 'squid'), async () => {
   await using scratch = await createScratchFolder();
