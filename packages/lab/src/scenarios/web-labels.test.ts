@@ -1,7 +1,8 @@
-// What nDPI makes of carriers that look like a web site's traffic, beside curl at the same site.
+// What nDPI makes of carriers: of those that look like a web site's traffic beside curl at the same site, of the others beside nothing.
+// Prefixes of `opaque` are judged in opaque-prefixes.test.ts.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatAddress } from '@rozan/tunnel';
+import { formatAddress, TRANSPORTS } from '@rozan/tunnel';
 import { labelByNdpi, type NdpiLabel } from '../testing/ndpi.ts';
 import { startTappedWorld, type TappedWorld } from '../testing/tapped-world.ts';
 import { curl, needs } from '../testing/tools.ts';
@@ -61,4 +62,40 @@ describe('a whole carrier with two fetches inside', needs('ndpiReader', 'curl', 
       }
     });
   }
+});
+
+/** Carriers that look like nothing at all, and what is needed for them. */
+const BARE = [
+  ['opaque', {}, []],
+  ['pluggable', { exec: '/usr/bin/obfs4proxy', method: 'obfs4' }, ['obfs4proxy']],
+] as const;
+
+describe('a carrier without a dress, with two fetches inside', () => {
+  for (const [name, options, tools] of BARE) {
+    test(
+      `${name}: nDPI has no name for it, and no warning`,
+      needs('ndpiReader', 'curl', 'openssl', ...tools),
+      async () => {
+        await using stack = new AsyncDisposableStack();
+        const folder = stack.use(await createScratchFolder()).path;
+        const world = stack.use(await startTappedWorld(name, options));
+        await world.fetch(20_000);
+        await world.fetch(300);
+        const found = await labels(world, folder, { port: 8443, from: 0 });
+        assert.ok(found.length > 0);
+        for (const { protocol, risks } of found) {
+          assert.match(protocol, /^Unknown/);
+          assert.deepEqual([...risks], []);
+        }
+      },
+    );
+  }
+});
+
+test('no transport is left out', () => {
+  const judged = new Set<string>([...DRESSES, ...BARE].map(([name]) => name));
+  assert.deepEqual(
+    TRANSPORTS.map(({ name }) => name).filter((name) => !judged.has(name)),
+    [],
+  );
 });

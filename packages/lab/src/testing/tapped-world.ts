@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
 import type { Client } from '@rozan/client';
 import { createRelayFolder, parseAllowRule } from '@rozan/relay';
-import { createEnv, findTransport, formatAddress } from '@rozan/tunnel';
+import { createEnv, createPrograms, findTransport, formatAddress } from '@rozan/tunnel';
 import { createScratchFolder, startClient, startRelay, type WorldRelay } from '../world.ts';
 import { startTap, type Tap } from './tap.ts';
 import { curl, runTool } from './tools.ts';
@@ -64,7 +64,8 @@ export async function startTappedWorld(name: string, options: Readonly<Record<st
   const relay = stack.use(await startRelay(env, { folder, egressAllow }));
   const tap = stack.use(await startTap(env, relay.address));
   const transports = relay.entry.transports.map((way) => ({ ...way, addresses: [formatAddress(tap.address)] }));
-  const client = stack.use(await startClient(env, { entries: [{ ...relay.entry, transports }] }));
+  const programs = transport.traits.runsPrograms ? stack.use(createPrograms(env)) : undefined;
+  const client = stack.use(await startClient({ ...env, programs }, { entries: [{ ...relay.entry, transports }] }));
   await client.ready(AbortSignal.timeout(READY_MS));
   const { socks } = client.proxies;
   const place = site.address();
