@@ -54,22 +54,23 @@ interface HttpHead {
   readonly host: string | null;
 }
 
-function httpHeadOf({ client, tuple }: Flow): HttpHead | false | null {
+function httpHeadOf({ client, tuple }: Flow, reassemble: boolean): HttpHead | false | null {
   if (tuple.transport !== 'tcp') return false;
-  const { head } = client;
+  const [first = Buffer.alloc(0)] = client.payloads;
+  const head = reassemble ? client.head : first;
   if (head.length === 0) return null;
   if (!startsHttp(head)) return false;
   const text = head.toString('latin1');
   const host = /\r?\nhost:[ \t]*([^\r\n]*)\r?\n/i.exec(text)?.[1];
   const isWhole = /\r?\n\r?\n/.test(text) || head.length >= MAX_HTTP_HEAD;
-  if (host === undefined && !isWhole) return null;
+  if (host === undefined && !isWhole) return reassemble ? null : false;
   const name = host?.trim().toLowerCase().replace(/:\d+$/, '') ?? null;
   return { method: text.slice(0, text.indexOf(' ')), host: name };
 }
 
-export function askHttp({ host, method }: NonNullable<Condition['http']>): Ask {
+export function askHttp({ host, method, reassemble }: NonNullable<Condition['http']>): Ask {
   return ({ flow }) => {
-    const head = flow.find('http head', httpHeadOf);
+    const head = flow.find(`http head ${reassemble}`, () => httpHeadOf(flow, reassemble));
     if (head === null || head === false) return head;
     const hasHost = host === undefined || (head.host !== null && nameMatches(head.host, host, 'suffix'));
     return hasHost && (method === undefined || method.includes(head.method));
@@ -87,16 +88,18 @@ export function askDns({ name }: NonNullable<Condition['dns']>): Ask {
   };
 }
 
-export function askQuic({ sni, version }: NonNullable<Condition['quic']>): Ask {
+export function askQuic({ version, ...pattern }: NonNullable<Condition['quic']>): Ask {
+  const { sni, extension, ja3, ja4, reassemble } = pattern;
+  const asksHello = [sni, extension, ja3, ja4].some((wanted) => wanted !== undefined);
   return ({ flow }): Truth => {
     if (flow.tuple.transport !== 'udp') return false;
     const [first] = flow.client.payloads;
     if (first === undefined) return null;
     if (!startsQuicInitial(first)) return false;
     if (version !== undefined && !version.includes(first.readUInt32BE(1))) return false;
-    if (sni === undefined) return true;
-    const hello = flow.find('quic hello', () => readQuicHello(first) ?? false);
-    return hello !== null && hello !== false && hello.sni !== null && nameMatches(hello.sni, sni, 'suffix');
+    if (!asksHello) return true;
+    const hello = flow.find(`quic hello ${reassemble}`, () => readQuicHello(first, reassemble) ?? false);
+    return hello !== null && hello !== false && helloMatches(hello, pattern, 'q');
   };
 }
 

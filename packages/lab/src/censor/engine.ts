@@ -78,6 +78,9 @@ export class CensorEngine {
   #outcome(tracked: TrackedFlow, event: FlowEvent, probes: ProbeOrder[]): Judged {
     if (event.kind === 'close') return { outcome: PASS, cause: null };
     const remembered = this.#residuals.find(event);
+    if (remembered?.block.renew === 'on-offence' && tracked.fate === null) {
+      for (const rule of this.#rules) this.#ask(tracked, rule, { event, probes });
+    }
     if (remembered !== null && (remembered.madeBy !== tupleKey(event.tuple) || tracked.fate === null)) {
       const { direction, how } = remembered.block;
       const outcome: Outcome =

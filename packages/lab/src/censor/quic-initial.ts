@@ -98,8 +98,8 @@ function openInitial(datagram: Buffer): Buffer | null {
   return plain;
 }
 
-/** What CRYPTO frames (RFC 9000 §19.6) carry from the first byte on, without gaps. Throws `RangeError`. */
-function cryptoBytes(payload: Buffer): Buffer {
+/** What CRYPTO frames (RFC 9000 §19.6) carry from the first byte on, without gaps, or the first of them. Throws `RangeError`. */
+function cryptoBytes(payload: Buffer, reassemble: boolean): Buffer {
   const pieces: { readonly offset: number; readonly bytes: Buffer }[] = [];
   for (let at = 0; at < payload.length; ) {
     const type = payload[at];
@@ -111,6 +111,7 @@ function cryptoBytes(payload: Buffer): Buffer {
     if (offset + length > MAX_CRYPTO_BYTES) break;
     pieces.push({ offset, bytes: payload.subarray(bytesAt, bytesAt + length) });
     at = bytesAt + length;
+    if (!reassemble) break;
   }
   pieces.sort((a, b) => a.offset - b.offset);
   let whole = Buffer.alloc(0);
@@ -121,12 +122,12 @@ function cryptoBytes(payload: Buffer): Buffer {
   return whole;
 }
 
-/** The hello that lies whole in a client's Initial; null where there is none, or none that can be opened. */
-export function readQuicHello(datagram: Buffer): TlsHello | null {
+/** The hello that lies whole in a client's Initial (in its first CRYPTO frame, unless one reassembles); null where there is none, or none that can be opened. */
+export function readQuicHello(datagram: Buffer, reassemble = true): TlsHello | null {
   if (!startsQuicInitial(datagram)) return null;
   try {
     const payload = openInitial(datagram);
-    const hello = payload === null ? null : readHelloMessage(cryptoBytes(payload));
+    const hello = payload === null ? null : readHelloMessage(cryptoBytes(payload, reassemble));
     return hello === false ? null : hello;
   } catch {
     // Cut short, or sealed with other keys: it passes as what cannot be read.

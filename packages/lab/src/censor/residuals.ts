@@ -56,7 +56,8 @@ export class Residuals {
       const isMeant = direction === 'both' || (direction === 'up') === (event.from === 'client');
       if (!isMeant) continue;
       const isUse = event.kind === 'open' || event.kind === 'data';
-      if (isUse && (renew === 'on-use' || (renew === 'on-repeat' && event.isRepeat === true))) {
+      const isRenewedByRepeat = renew === 'on-repeat' || renew === 'on-offence';
+      if (isUse && (renew === 'on-use' || (isRenewedByRepeat && event.isRepeat === true))) {
         residual.untilMs = event.atMs + residual.lastsMs;
       }
       return residual;

@@ -75,9 +75,11 @@ const leaves = {
   first: payload.optional(),
   answer: payload.optional(),
   tls: clientHello.optional(),
-  http: z.strictObject({ host: list.optional(), method: list.optional() }).optional(),
+  http: z
+    .strictObject({ host: list.optional(), method: list.optional(), reassemble: z.boolean().default(true) })
+    .optional(),
   dns: z.strictObject({ name: list.optional() }).optional(),
-  quic: z.strictObject({ sni: list.optional(), version: numbers.optional() }).optional(),
+  quic: clientHello.extend({ version: numbers.optional() }).optional(),
   dtls: z
     .strictObject({ message: z.enum(['client-hello', 'server-hello', 'hello-verify']), extension: numbers.optional() })
     .optional(),
@@ -136,7 +138,7 @@ const action = z
         seconds: z.number().positive(),
         direction: ways.default('both'),
         how: z.enum(['drop', 'reset']).default('drop'),
-        renew: z.enum(['no', 'on-use', 'on-repeat']).default('no'),
+        renew: z.enum(['no', 'on-use', 'on-repeat', 'on-offence']).default('no'),
       })
       .optional(),
     probe: z
