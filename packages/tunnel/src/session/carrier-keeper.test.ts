@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Carrier } from './carrier.ts';
 import type { CarrierLimits, CarrierPlan } from './plan/carrier-plan.ts';
+import type { CanaryEnd } from './plan/limit-finder.ts';
 import { startBulk } from './testing/bulk.ts';
 import { countBytes, createClientSetup, openEcho } from './testing/client-setup.ts';
 
@@ -43,8 +44,8 @@ class StubPlan implements CarrierPlan {
     return this.isCanaryWanted;
   }
 
-  noteCanary(hasLived: boolean): boolean {
-    this.canaries.push(hasLived);
+  noteCanary({ dead }: CanaryEnd): boolean {
+    this.canaries.push(dead === null);
     return false;
   }
 }

@@ -185,7 +185,10 @@ export class CarrierKeeper {
       if (carrier.ledger.outstanding) return;
     }
     session.retire(carrier);
-    this.#tell(ageMs !== null && this.#plan.noteCanary(true));
+    this.#tell(
+      ageMs !== null &&
+        this.#plan.noteCanary({ alive: this.#env.clock.monotonicMs() - carrier.attachedMs, dead: null }),
+    );
   }
 
   /** Notes a carrier's end, from which the plan may learn. */
@@ -199,7 +202,8 @@ export class CarrierKeeper {
     const ageMs = (isSilent ? carrier.lastReceivedMs : nowMs) - bornMs;
     // What was asked for then never came.
     const deadAgeMs = (isSilent ? Math.max(carrier.awaitedSinceMs, carrier.lastReceivedMs) : nowMs) - bornMs;
-    if (this.#canaries.has(carrier)) this.#tell(cause !== 'retired' && this.#plan.noteCanary(false));
+    if (this.#canaries.has(carrier))
+      this.#tell(cause !== 'retired' && this.#plan.noteCanary({ alive: ageMs, dead: deadAgeMs }));
     else if (limits !== undefined && carrier.receivedRecords > 0) {
       this.#tell(this.#plan.noteEnd({ cause, bornMs, ageMs, deadAgeMs, bytes: up + down, limits }, nowMs));
     }

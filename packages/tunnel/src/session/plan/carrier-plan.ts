@@ -1,7 +1,7 @@
 import type { Random } from '../../env.ts';
 import { MAX_BOND_CARRIERS } from '../../limits.ts';
 import type { CarrierLossCause } from '../carrier.ts';
-import { type FoulEnd, type FoundLimits, LimitFinder } from './limit-finder.ts';
+import { type CanaryEnd, type FoulEnd, type FoundLimits, LimitFinder, type Measure } from './limit-finder.ts';
 import { WidthSearch } from './width-search.ts';
 
 /** When carriers are replaced before somebody cuts them: each draws its limits from these ranges. */
@@ -49,8 +49,8 @@ export interface CarrierPlan {
   noteTraffic(bytes: number, nowMs: number): boolean;
   /** Whether a carrier that has been replaced for its age should stay, with nothing to carry, to see whether it is still cut. */
   wantsCanary(nowMs: number): boolean;
-  /** A canary lived for twice the age at which carriers were cut, or did not. Returns whether that changed the plan. */
-  noteCanary(hasLived: boolean): boolean;
+  /** A canary has come to its end, its ages in milliseconds. Returns whether that changed the plan. */
+  noteCanary(ages: CanaryEnd): boolean;
 }
 
 /** Draws one number of a range; infinity of none. */
@@ -108,13 +108,17 @@ const REPLACING_MS = 1500;
 const SPREAD = 0.8;
 /** The next carrier is attached when between these shares of what is allowed have been carried; the rest is carried meanwhile. */
 const BYTES_SHARE = [0.3, 0.5] as const;
-/** One in so many carriers becomes a canary, which goes beyond the limit to see whether it still holds; but no two within this time. */
+/** One in so many carriers becomes a canary, which goes beyond a proven limit to see whether it still holds; but no two within this time. */
 const CANARY_SHARE = 0.02;
-const CANARY_MS = 300_000;
+const CANARY_MS = 60_000;
+/** One after the other does at a limit that may be chance, within this time; it costs little against a wrong limit. */
+const UNPROVEN_CANARY_MS = 2000;
+/** What a canary of bytes carries is held up when it dies: where it is a session's only carrier, there is more time between two. */
+const LONE_CANARY_MS = 15_000;
 /** It goes so far, in age or bytes. */
 export const CANARY_REACH = 2;
-/** So many canaries in a row have to live before the limit counts as gone. */
-const CANARIES = 2;
+/** Of what a canary of bytes may carry it carries at least so much, which is beyond the limit. */
+const CANARY_BYTES_SHARE = [0.8, 0.95] as const;
 
 /** The ages between which carriers are replaced where they are cut at this one. */
 function rangeOfAges(limitMs: number): readonly [number, number] {
@@ -141,8 +145,7 @@ export class AdaptivePlan implements CarrierPlan {
   readonly #finder: LimitFinder;
   readonly #search: WidthSearch;
   readonly #canaryShare: number;
-  #canaryAtMs = Number.NEGATIVE_INFINITY;
-  #lived = { ageMs: 0, bytes: 0 };
+  #canaryAtMs: Record<Measure, number> = { ageMs: Number.NEGATIVE_INFINITY, bytes: Number.NEGATIVE_INFINITY };
 
   constructor(random: Random, options: AdaptivePlanOptions = {}) {
     this.#random = random;
@@ -162,12 +165,12 @@ export class AdaptivePlan implements CarrierPlan {
 
   draw(nowMs: number): CarrierLimits {
     const { ageMs, bytes } = this.#finder.found;
-    // Never a session's only one: what it carries is held up when it dies.
-    const isCanary = bytes !== null && this.carriers > 1 && this.#isTimeForCanary(nowMs);
+    const isCanary = bytes !== null && this.#isTimeForCanary('bytes', nowMs);
     const budget = bytes === null ? null : bytes * (isCanary ? CANARY_REACH : 1);
+    const [least, most] = isCanary ? CANARY_BYTES_SHARE : BYTES_SHARE;
     return {
       ageMs: drawFrom(this.#random, ageMs === null ? null : rangeOfAges(ageMs)),
-      bytes: drawFrom(this.#random, budget === null ? null : [BYTES_SHARE[0] * budget, BYTES_SHARE[1] * budget]),
+      bytes: drawFrom(this.#random, budget === null ? null : [least * budget, most * budget]),
       budgetBytes: budget ?? Number.POSITIVE_INFINITY,
     };
   }
@@ -177,8 +180,7 @@ export class AdaptivePlan implements CarrierPlan {
     const { budgetBytes } = end.limits;
     const wasCanary = bytes !== null && Number.isFinite(budgetBytes) && budgetBytes > bytes;
     if (!wasCanary) return FOUL.has(end.cause) && this.#finder.note(end, nowMs);
-    // One that was let go below the limit says nothing.
-    return FOUL.has(end.cause) || end.bytes > bytes ? this.#noteCanary('bytes', !FOUL.has(end.cause)) : false;
+    return this.#finder.noteCanary('bytes', { alive: end.bytes, dead: FOUL.has(end.cause) ? end.bytes : null });
   }
 
   noteTraffic(bytes: number, nowMs: number): boolean {
@@ -186,24 +188,20 @@ export class AdaptivePlan implements CarrierPlan {
   }
 
   wantsCanary(nowMs: number): boolean {
-    return this.#finder.found.ageMs !== null && this.#isTimeForCanary(nowMs);
+    return this.#finder.found.ageMs !== null && this.#isTimeForCanary('ageMs', nowMs);
   }
 
-  #isTimeForCanary(nowMs: number): boolean {
-    if (nowMs - this.#canaryAtMs < CANARY_MS || this.#random.fraction() >= this.#canaryShare) return false;
-    this.#canaryAtMs = nowMs;
+  #isTimeForCanary(measure: Measure, nowMs: number): boolean {
+    const isUnproven = this.#finder.isUnproven(measure);
+    const isLone = measure === 'bytes' && this.carriers === 1;
+    const unprovenMs = isLone ? LONE_CANARY_MS : UNPROVEN_CANARY_MS;
+    if (nowMs - this.#canaryAtMs[measure] < (isUnproven ? unprovenMs : CANARY_MS)) return false;
+    if (!isUnproven && this.#random.fraction() >= this.#canaryShare) return false;
+    this.#canaryAtMs[measure] = nowMs;
     return true;
   }
 
-  noteCanary(hasLived: boolean): boolean {
-    return this.#noteCanary('ageMs', hasLived);
-  }
-
-  #noteCanary(measure: 'ageMs' | 'bytes', hasLived: boolean): boolean {
-    this.#lived[measure] = hasLived ? this.#lived[measure] + 1 : 0;
-    if (this.#lived[measure] < CANARIES) return false;
-    this.#lived[measure] = 0;
-    this.#finder.forget(measure);
-    return true;
+  noteCanary(ages: CanaryEnd): boolean {
+    return this.#finder.noteCanary('ageMs', ages);
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type FoulEnd, type FoundLimits, LimitFinder } from './limit-finder.ts';
+import { type FoulEnd, type FoundLimits, LimitFinder, type Measure } from './limit-finder.ts';
 
 type End = Omit<FoulEnd, 'bornMs' | 'deadAgeMs'> & Partial<FoulEnd>;
 
@@ -15,6 +15,12 @@ function after(ends: readonly End[]) {
     finder.note(fill(end, nowMs), nowMs);
   });
   return finder.found;
+}
+
+/** Canaries outlive the limit. */
+function refute(finder: LimitFinder, measure: Measure): void {
+  const alive = 2 * (finder.found[measure] ?? 0);
+  for (let canary = 0; canary < 2; canary += 1) finder.noteCanary(measure, { alive, dead: null });
 }
 
 const share = (from: number, to: number) => fc.double({ min: from, max: to, noNaN: true });
@@ -120,7 +126,10 @@ describe('LimitFinder', () => {
     assert.ok(own !== null && own <= 20_000);
     finder.suggest({ ageMs: 40_000, bytes: null });
     assert.deepEqual(found(), { ageMs: own, bytes: null });
-    finder.forget('ageMs');
+    // Canaries have outlived what was seen, and then what was told.
+    refute(finder, 'ageMs');
+    assert.equal(found().ageMs, 40_000);
+    refute(finder, 'ageMs');
     finder.suggest({ ageMs: 40_000, bytes: null });
     assert.equal(found().ageMs, null);
     finder.suggest({ ageMs: 30_000, bytes: null });
@@ -142,7 +151,30 @@ describe('LimitFinder', () => {
     assert.ok((finder.found.ageMs ?? 0) < first);
     cut(60_000);
     assert.ok((finder.found.ageMs ?? 0) <= 20_000);
-    finder.forget('ageMs');
+    refute(finder, 'ageMs');
     assert.equal(finder.found.ageMs, null);
+  });
+
+  it('takes what it has found for chance when canaries outlive it, wants more ends alike then, and has proof where they die', () => {
+    const finder = new LimitFinder();
+    let nowMs = 0;
+    const cut = (times: number) => {
+      for (let index = 0; index < times; index += 1) {
+        nowMs += 100_000;
+        finder.note(fill({ ageMs: 10_000, bytes: 1000 * 5 ** index }, nowMs), nowMs);
+      }
+    };
+    cut(3);
+    assert.ok(finder.isUnproven('ageMs'));
+    // Dead long before the limit, or let go below it: that is no news.
+    assert.equal(finder.noteCanary('ageMs', { alive: 4000, dead: 4100 }), false);
+    assert.equal(finder.noteCanary('ageMs', { alive: 9000, dead: null }), false);
+    refute(finder, 'ageMs');
+    cut(3);
+    assert.equal(finder.found.ageMs, null);
+    cut(1);
+    assert.notEqual(finder.found.ageMs, null);
+    for (let canary = 0; canary < 2; canary += 1) finder.noteCanary('ageMs', { alive: 9900, dead: 10_000 });
+    assert.equal(finder.isUnproven('ageMs'), false);
   });
 });

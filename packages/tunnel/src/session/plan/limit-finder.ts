@@ -18,8 +18,11 @@ export interface FoundLimits {
 
 /** Ends within this time of each other have one cause: a network that went away, a censor's sweep. */
 const ONE_EVENT_MS = 1500;
-/** So many of the latest ends are looked at. */
-const REMEMBERED = 4;
+/** So many ends that are alike, of one more, make a limit; each time that one was refuted one more, up to so many. */
+const LEAST_ALIKE = 3;
+const MOST_ALIKE = 6;
+/** So many canaries in a row have to die at a limit before it counts as proven, or to outlive it before it counts as refuted. */
+const CANARIES = 2;
 /** Ends are alike when they lie within this share of each other. Bytes are counted less exactly than time. */
 const ALIKE = { ageMs: 0.15, bytes: 0.35 };
 /** An age that lies between two values is known when they are as close as this share of the larger. */
@@ -31,31 +34,64 @@ const LEAST = { ageMs: 1000, bytes: 6000 };
 /** Fewer bytes a millisecond are pings and little else: what dies idle does not die of its bytes, of which there are as many as it is old. */
 const LEAST_RATE = 0.1;
 
-type Measure = 'ageMs' | 'bytes';
+/** What somebody in between may look at. */
+export type Measure = 'ageMs' | 'bytes';
+
+/** How far a canary came, in one measure. */
+export interface CanaryEnd {
+  readonly alive: number;
+  /** Where it was dead by then; null for one that was let go. */
+  readonly dead: number | null;
+}
+
+/** What is held of one measure. */
+interface Belief {
+  readonly limit: number | null;
+  /** What canaries have died at, or others have told; what is found below it may be chance. */
+  readonly proven: number | null;
+  /** So many ends have to be alike. */
+  readonly alike: number;
+  /** Canaries in a row that have outlived the limit, and that have not. */
+  readonly lived: number;
+  readonly died: number;
+}
+
+const NO_BELIEF: Belief = { limit: null, proven: null, alike: LEAST_ALIKE, lived: 0, died: 0 };
+
+/** A canary that was alive this far beyond a limit has outlived it, whatever it died of then. */
+const OUTLIVED: Readonly<Record<Measure, number>> = { ageMs: 1 + 2 * ALIKE.ageMs, bytes: 1 + 1.5 * ALIKE.bytes };
 
 /**
  * Learns from how carriers die whether somebody cuts or freezes them at an age, or after so many bytes: deaths that are all alike in one
- * measure and not in the other. Pure; times in milliseconds of a monotonic clock.
+ * measure and not in the other. Deaths agree by chance, too: a limit is *unproven* until canaries, carriers that are let go beyond it, have died
+ * at it, and it is refuted when they outlive it. Pure; times in milliseconds of a monotonic clock.
  */
 export class LimitFinder {
   #ends: FoulEnd[] = [];
   #lastAtMs = Number.NEGATIVE_INFINITY;
-  #found: FoundLimits = { ageMs: null, bytes: null };
+  #beliefs: Readonly<Record<Measure, Belief>> = { ageMs: NO_BELIEF, bytes: NO_BELIEF };
   #told: FoundLimits = { ageMs: null, bytes: null };
 
   /** What has been found so far. */
   get found(): FoundLimits {
-    return this.#found;
+    return { ageMs: this.#beliefs.ageMs.limit, bytes: this.#beliefs.bytes.limit };
+  }
+
+  /** Whether there is a limit of which canaries have to show first that it is one. */
+  isUnproven(measure: Measure): boolean {
+    const { limit, proven } = this.#beliefs[measure];
+    return limit !== null && limit !== proven;
   }
 
   /** Takes over what others say they have found here, in place of what they said before; what was seen here counts for more. */
   suggest(told: FoundLimits): void {
-    const either = (measure: Measure) => {
-      const [found, before] = [this.#found[measure], this.#told[measure]];
+    for (const measure of ['ageMs', 'bytes'] as const) {
+      const [{ limit, proven }, before] = [this.#beliefs[measure], this.#told[measure]];
       const isNews = told[measure] !== before;
-      return isNews && (found === null || found === before) ? told[measure] : found;
-    };
-    this.#found = { ageMs: either('ageMs'), bytes: either('bytes') };
+      if (!isNews) continue;
+      if (proven === before) this.#set(measure, { proven: told[measure] });
+      if (limit === null || limit === before) this.#set(measure, { limit: told[measure], proven: told[measure] });
+    }
     this.#told = told;
   }
 
@@ -65,30 +101,55 @@ export class LimitFinder {
     const isSameEvent = nowMs - this.#lastAtMs < ONE_EVENT_MS && end.bornMs < this.#lastAtMs;
     this.#lastAtMs = nowMs;
     if (isSameEvent) return false;
-    this.#ends = [...this.#ends, end].slice(-REMEMBERED);
+    this.#ends = [...this.#ends, end].slice(-MOST_ALIKE - 1);
     const best = this.#judge();
     if (best === null) return false;
     const { measure, limit } = best;
-    const before = this.#found[measure];
+    const before = this.#beliefs[measure].limit;
     if (before !== null && limit >= before) return false;
-    this.#found = { ...this.#found, [measure]: limit };
-    // What was seen under the old limit says nothing about the next.
-    this.#ends = [];
+    this.#set(measure, { limit });
     return true;
   }
 
-  /** Forgets a limit that is no more. */
-  forget(measure: Measure): void {
-    this.#found = { ...this.#found, [measure]: null };
+  /**
+   * Notes how far a canary came. Returns whether that changed what is found. One that died long before the limit, or was let go there, says nothing;
+   * one by itself is not enough, since random deaths happen at a limit, too, and not everyone who cuts cuts always.
+   */
+  noteCanary(measure: Measure, { alive, dead }: CanaryEnd): boolean {
+    const belief = this.#beliefs[measure];
+    if (belief.limit === null) return false;
+    const hasOutlived = alive >= OUTLIVED[measure] * belief.limit;
+    if (!hasOutlived && (dead === null || dead < (1 - ALIKE[measure]) * belief.limit)) return false;
+    const lived = hasOutlived ? belief.lived + 1 : 0;
+    const died = hasOutlived ? 0 : belief.died + 1;
+    if (lived === CANARIES) {
+      const fallback = this.isUnproven(measure) ? belief.proven : null;
+      this.#set(measure, { limit: fallback, proven: fallback, alike: Math.min(MOST_ALIKE, belief.alike + 1) });
+      return true;
+    }
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, lived, died } };
+    if (died === CANARIES) this.#prove(measure);
+    return false;
+  }
+
+  #prove(measure: Measure): void {
+    const belief = this.#beliefs[measure];
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, proven: belief.limit, alike: LEAST_ALIKE } };
+  }
+
+  /** What was seen under another limit says nothing about the next. */
+  #set(measure: Measure, change: Partial<Belief>): void {
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...this.#beliefs[measure], ...change, lived: 0, died: 0 } };
     this.#ends = [];
   }
 
-  /** The measure in which three of the last four ends are most alike, and the limit that they speak for. */
+  /** The measure in which the latest ends, but for one, are most alike, and the limit that they speak for. */
   #judge(): { measure: Measure; limit: number } | null {
-    const judgements = triples(this.#ends.slice(-4)).flatMap(({ ends, later }) => [
-      judgeAge(ends, later),
-      judgeBytes(ends, later),
-    ]);
+    const { ageMs, bytes } = this.#beliefs;
+    const judgements = [
+      ...groups(this.#ends, ageMs.alike).map(({ ends, later }) => judgeAge(ends, later)),
+      ...groups(this.#ends, bytes.alike).map(({ ends, later }) => judgeBytes(ends, later)),
+    ];
     let best: Judgement | null = null;
     for (const judgement of judgements) {
       const isSound = judgement.unlikeness <= 1 && judgement.limit >= LEAST[judgement.measure];
@@ -127,14 +188,15 @@ function judgeBytes(ends: readonly FoulEnd[], later: FoulEnd | null): Judgement 
 }
 
 /**
- * All ways to leave one of four out; three as they are, fewer not at all. `later`: the one that is left out, unless it is the oldest. Of an
- * older one nobody may have cut yet, but a later one that has gone far beyond the others was not cut where they were.
+ * All ways to leave one of the last `count` + 1 out; `count` as they are, fewer not at all. `later`: the one that is left out, unless it is the
+ * oldest. Of an older one nobody may have cut yet, but a later one that has gone far beyond the others was not cut where they were.
  */
-function triples<T>(values: readonly T[]): { readonly ends: readonly T[]; readonly later: T | null }[] {
-  if (values.length === 3) return [{ ends: values, later: null }];
-  if (values.length < 4) return [];
-  return values.map((value, left) => ({
-    ends: values.filter((_value, index) => index !== left),
+function groups<T>(values: readonly T[], count: number): { readonly ends: readonly T[]; readonly later: T | null }[] {
+  const latest = values.slice(-count - 1);
+  if (latest.length === count) return [{ ends: latest, later: null }];
+  if (latest.length < count) return [];
+  return latest.map((value, left) => ({
+    ends: latest.filter((_value, index) => index !== left),
     later: left === 0 ? null : value,
   }));
 }
