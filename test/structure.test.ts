@@ -75,9 +75,11 @@ function read(path: string): string {
 }
 
 function readManifest(path: string): Manifest {
-  const manifest: { dependencies?: object; devDependencies?: object } = JSON.parse(read(path));
+  const manifest: { dependencies?: object; optionalDependencies?: object; devDependencies?: object } = JSON.parse(
+    read(path),
+  );
   return {
-    dependencies: Object.keys(manifest.dependencies ?? {}),
+    dependencies: Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }),
     devDependencies: Object.keys(manifest.devDependencies ?? {}),
   };
 }

@@ -1,5 +1,6 @@
 import type { ServerEntry } from '@rozan/protocol';
 import {
+  createBrowserLoader,
   createEnv,
   createPrograms,
   type Env,
@@ -102,7 +103,7 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const { programs: commands, upstreamSource } = parsed;
   const upstream = upstreamSource === null ? null : await readUpstreamProxy(bare, upstreamSource);
   await using programs = createPrograms(bare, { commands, proxy: await literalProxy(upstream, signal) });
-  await using client = await start({ ...bare, programs }, parsed, upstream);
+  await using client = await start({ ...bare, programs, loadBrowserSockets: createBrowserLoader() }, parsed, upstream);
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);
   output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}\nConnecting; Ctrl-C ends it.`);

@@ -58,6 +58,33 @@ export interface ProgramsOptions {
   readonly proxy?: UpstreamProxy | undefined;
 }
 
+/** What a browser's WebSocket is asked for. */
+export interface BrowserSocketRequest {
+  /** `wss://NAME/PATH`: the name is shown, and the certificate has to bear it. */
+  readonly url: string;
+  /** In this order. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** An HTTP proxy on this machine through which it connects, as a URL with user and password. */
+  readonly proxy: string;
+  /** Gets each message, whole. */
+  readonly onMessage: (bytes: Buffer) => void;
+  /** Called once: with the code of the peer's Close frame, or 1006 where there was none. */
+  readonly onClose: (code: number) => void;
+}
+
+/** An open WebSocket. */
+export interface BrowserSocket {
+  /** Sends a binary message; what cannot be sent yet is kept. */
+  send(bytes: Buffer): void;
+  close(): void;
+}
+
+/** Makes WebSockets whose TLS hello is a browser's; it has its own TLS, and connects as it is told. */
+export interface BrowserSockets {
+  /** Resolves when the server has consented. Rejects with a `TunnelError` (`not-authentic`, `failed`). */
+  open(request: BrowserSocketRequest): Promise<BrowserSocket>;
+}
+
 /** What every program gets from outside; passed first, never global. */
 export interface Env {
   readonly network: Network;
@@ -66,4 +93,6 @@ export interface Env {
   readonly log: Log;
   /** Without, transports that need them fail. */
   readonly programs?: Programs | undefined;
+  /** Gives what can send a browser's hello, null where this platform has nothing that can. Without, hellos are those of this runtime. */
+  readonly loadBrowserSockets?: (() => Promise<BrowserSockets | null>) | undefined;
 }

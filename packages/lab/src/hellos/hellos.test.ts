@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { createEnv } from '@rozan/tunnel';
+import { createBrowserLoader, createEnv } from '@rozan/tunnel';
 import type { TlsHello } from '../censor/tls-hello.ts';
 import { isGrease, ja4Of } from '../classifiers/tls-fingerprint.ts';
 import { needs } from '../testing/tools.ts';
@@ -38,6 +38,24 @@ for (const name of ['websocket, tls=self', 'http, tls=self']) {
   );
 }
 
+const hasBrowser = (await createBrowserLoader()()) !== null;
+
+test("websocket, tls=front: a browser's hello, with GREASE, in another order each time, and Chromium's but for what is newer", {
+  skip: hasBrowser ? needs('chromium').skip : "no browser's TLS for this platform: wreq-js",
+}, async () => {
+  const [ours, again] = [await helloOf('websocket, tls=front'), await helloOf('websocket, tls=front')];
+  const theirs = await helloOf(REFERENCE_SENDER);
+  assert.ok(ours.ciphers.some(isGrease) && ours.extensions.some(isGrease) && ours.groups.some(isGrease));
+  assert.notDeepEqual(withoutGrease(ours.extensions), withoutGrease(again.extensions));
+  assert.equal(ja4Of(ours), ja4Of(again));
+  for (const list of ['ciphers', 'groups', 'versions'] as const) {
+    assert.deepEqual(withoutGrease(ours[list]), withoutGrease(theirs[list]), list);
+  }
+  assert.deepEqual([ours.alpn, ours.pointFormats], [theirs.alpn, theirs.pointFormats]);
+  const [sent, expected] = [ours, theirs].map(({ extensions }) => new Set(withoutGrease(extensions)));
+  assert.deepEqual([...(sent?.difference(expected ?? new Set()) ?? [])], []);
+});
+
 test('a browser has no fixed JA3 but one JA4: two of its hellos have the same', needs('chromium'), async () => {
   const [first, second] = [await helloOf(REFERENCE_SENDER), await helloOf(REFERENCE_SENDER)];
   assert.equal(ja4Of(first), ja4Of(second));
@@ -46,7 +64,8 @@ test('a browser has no fixed JA3 but one JA4: two of its hellos have the same', 
 test('docs/resistance.md prints the hellos of our transports as they are', async () => {
   const page = await readFile(new URL('../../../../docs/resistance.md', import.meta.url), 'utf8');
   for (const sender of await helloSenders(env)) {
-    if (!sender.isOurs) continue;
+    // Where there is no browser's TLS, this is the row above it.
+    if (!sender.isOurs || (sender.name === 'websocket, tls=front' && !hasBrowser)) continue;
     const ja4 = ja4Of((await captureHello(env, sender)).hello);
     // With this prefix a listener draws which protocol it has clients offer first; the page has one of the two.
     const printed = sender.name.includes('prefix') ? ja4.replace('h1_', 'h2_') : ja4;

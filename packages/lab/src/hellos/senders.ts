@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Env, findTransport, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
+import { createBrowserLoader, type Env, findTransport, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
 import { findProgram, Programs } from '../board/programs.ts';
 import { type CapturedHello, setHelloTrap } from './capture.ts';
 
@@ -35,12 +35,14 @@ const CHROMIUM_ARGS = [
 /** Listener options by which a transport of ours comes to speak TLS, tried in turn. */
 const SECURE_OPTIONS: readonly Readonly<Record<string, string>>[] = [
   { tls: 'self', host: HELLO_NAME },
+  { tls: 'front', host: HELLO_NAME },
   { prefix: 'tls', host: HELLO_NAME },
 ];
 
 /** Our transports that speak TLS. */
 async function ownSenders(env: Env): Promise<HelloSender[]> {
   const senders: HelloSender[] = [];
+  const loadBrowserSockets = createBrowserLoader();
   for (const { name } of TRANSPORTS) {
     const transport = findTransport(name);
     for (const options of SECURE_OPTIONS) {
@@ -52,7 +54,9 @@ async function ownSenders(env: Env): Promise<HelloSender[]> {
         name: `${name}, ${option}=${value}`,
         isOurs: true,
         send: async (under, address, signal) => {
-          const conn = await transport.dial(under, { address, params, signal }).catch(() => null);
+          const conn = await transport
+            .dial({ ...under, loadBrowserSockets }, { address, params, signal })
+            .catch(() => null);
           // Some dial when they are written to.
           conn?.on('error', () => {}).write('first flight');
           if (!signal.aborted)

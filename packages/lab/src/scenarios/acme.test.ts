@@ -58,7 +58,10 @@ test(
         assert.equal(code, 0, err);
         assert.match(out.toString(), /<title>/);
       }
-      await using client = await startClientProgram(made.out.trim(), { NODE_EXTRA_CA_CERTS: pebble.issuerRoot });
+      await using client = await startClientProgram(made.out.trim(), {
+        NODE_EXTRA_CA_CERTS: pebble.issuerRoot,
+        SSL_CERT_FILE: pebble.issuerRoot,
+      });
       await carryBothWays(client, { site, file, transport: 'websocket' });
     }
     const before = await stored();

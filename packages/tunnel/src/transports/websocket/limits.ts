@@ -30,6 +30,9 @@ export const GATHER_BYTES: number = 64 * KIB;
 /** Small writes are gathered with their header; larger ones are not copied. */
 export const COPIED_WRITE_BYTES: number = 2 * KIB;
 
+/** A browser's WebSocket is given so much more than has gone out, and no more. */
+export const BROWSER_AHEAD_BYTES: number = 256 * KIB;
+
 /** Nothing is said to a ping while so much waits. */
 export const MAX_PONG_QUEUE_BYTES: number = 64 * KIB;
 

@@ -24,29 +24,34 @@ export function upgradeKey(random: (count: number) => Buffer): string {
   return random(KEY_BYTES).toString('base64');
 }
 
-/** The request of a page of `host` that opens a WebSocket, headers in a Chromium's order. */
-export function upgradeRequest(params: WebSocketParams, { host, key, flight }: RequestParts): Buffer {
+/** The header fields of a page of `host` that opens a WebSocket, in a Chromium's order. */
+export function upgradeHeaders(
+  params: WebSocketParams,
+  { host, key, flight }: RequestParts,
+): [name: string, value: string][] {
   const scheme = params.tls === 'none' ? 'http' : 'https';
   const agentAt = createHash('sha256').update(params.path).digest().readUInt32BE(0) % USER_AGENTS.length;
-  return Buffer.from(
-    [
-      `GET ${params.path} HTTP/1.1`,
-      `Host: ${host}`,
-      'Connection: Upgrade',
-      'Pragma: no-cache',
-      'Cache-Control: no-cache',
-      `User-Agent: ${USER_AGENTS[agentAt] ?? USER_AGENTS[0]}`,
-      'Upgrade: websocket',
-      `Origin: ${scheme}://${host}`,
-      'Sec-WebSocket-Version: 13',
-      `Accept-Encoding: gzip, deflate${scheme === 'https' ? ', br, zstd' : ''}`,
-      'Accept-Language: en-US,en;q=0.9',
-      `Cookie: ${writeCookie({ name: params.cookie, key: params.key }, flight)}`,
-      `Sec-WebSocket-Key: ${key}`,
-      'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
-      '\r\n',
-    ].join('\r\n'),
-  );
+  return [
+    ['Host', host],
+    ['Connection', 'Upgrade'],
+    ['Pragma', 'no-cache'],
+    ['Cache-Control', 'no-cache'],
+    ['User-Agent', USER_AGENTS[agentAt] ?? USER_AGENTS[0]],
+    ['Upgrade', 'websocket'],
+    ['Origin', `${scheme}://${host}`],
+    ['Sec-WebSocket-Version', '13'],
+    ['Accept-Encoding', `gzip, deflate${scheme === 'https' ? ', br, zstd' : ''}`],
+    ['Accept-Language', 'en-US,en;q=0.9'],
+    ['Cookie', writeCookie({ name: params.cookie, key: params.key }, flight)],
+    ['Sec-WebSocket-Key', key],
+    ['Sec-WebSocket-Extensions', 'permessage-deflate; client_max_window_bits'],
+  ];
+}
+
+/** The request that these fields belong to. */
+export function upgradeRequest(params: WebSocketParams, parts: RequestParts): Buffer {
+  const fields = upgradeHeaders(params, parts).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`GET ${params.path} HTTP/1.1\r\n${fields.join('')}\r\n`);
 }
 
 /** What a request is made of, beside the params. */
