@@ -6,6 +6,7 @@ import { TunnelError, type TunnelErrorCode } from '../errors.ts';
 import type { Conn, Listener } from '../network.ts';
 import type { Transport } from '../transport.ts';
 import { turnsUntil, withoutLeaks } from './leak-check.ts';
+import { ManualClock } from './manual-clock.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { endingOf, hashAll, readAll, readExactly, writeRepeatedly } from './stream-helpers.ts';
 
@@ -44,6 +45,9 @@ interface Stage extends TransportFixture {
 }
 
 const CHUNK_BYTES = 64 * 1024;
+
+/** More than any server takes to refuse what it cannot read. */
+const REFUSAL_MS = 1000;
 
 /** Turns of the event loop without progress after which a writer is taken to have stopped. */
 const STOPPED_TURNS = 300;
@@ -107,6 +111,8 @@ async function onStage(fixture: TransportFixture, run: (stage: Stage) => Promise
     await run({ ...fixture, random: new SeededRandom(1), listen, connect });
   } finally {
     for (const close of closers) await close();
+    // A site refuses a moment later: under a clock of the test's that moment has to come.
+    if (fixture.env.clock instanceof ManualClock) await fixture.env.clock.advance(REFUSAL_MS);
   }
 }
 
