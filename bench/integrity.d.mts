@@ -50,6 +50,8 @@ export function runTransfer(
     readonly directions?: readonly ('down' | 'up')[];
     /** Where in the known sequence it begins (default 0): transfers beside each other begin at different places. */
     readonly from?: number;
+    /** Called again and again with what has come down, and what was handed to the proxy to go up. */
+    readonly onProgress?: (direction: 'down' | 'up', bytes: number) => void;
   },
 ): Promise<TransferResult[]>;
 

@@ -36,10 +36,11 @@ function pathTo({ socks, originPort }) {
   return { chain, origin: { port: originPort } };
 }
 
-/** A hash that also knows the longest time without a byte. */
-function watchedHash() {
+/** A hash that also knows the longest time without a byte, and tells how much has come. */
+function watchedHash(onBytes) {
   const hash = createHash('sha256');
   let last = performance.now();
+  let bytes = 0;
   const watched = {
     longestGapMs: 0,
     update(chunk) {
@@ -47,13 +48,14 @@ function watchedHash() {
       watched.longestGapMs = Math.max(watched.longestGapMs, now - last);
       last = now;
       hash.update(chunk);
+      onBytes((bytes += chunk.length));
     },
     digest: () => hash.digest('hex'),
   };
   return watched;
 }
 
-async function transferOnce(path, { direction, bytes, stallMs, from }) {
+async function transferOnce(path, { direction, bytes, stallMs, from, onProgress }) {
   const position = from + POSITIONS[direction];
   const stream = await open(path, stallMs);
   const start = performance.now();
@@ -61,11 +63,12 @@ async function transferOnce(path, { direction, bytes, stallMs, from }) {
     const figures = {};
     let sha256;
     if (direction === 'down') {
-      const hash = watchedHash();
+      const hash = watchedHash((moved) => onProgress?.(direction, moved));
       await download(stream, position, bytes, { hash });
       sha256 = hash.digest();
       figures.longestGapMs = Math.round(hash.longestGapMs);
     } else {
+      stream.socket.on('drain', () => onProgress?.(direction, stream.socket.bytesWritten));
       sha256 = await upload(stream, position, bytes, { sha256: true });
     }
     const seconds = (performance.now() - start) / 1000;
@@ -82,8 +85,10 @@ async function transferOnce(path, { direction, bytes, stallMs, from }) {
 export async function runTransfer({ socks, originPort, mb, directions = ['down', 'up'], ...rest }) {
   const path = pathTo({ socks, originPort });
   const bytes = Math.round(mb * 1e6);
-  const { stallMs = STALL_MS, from = 0 } = rest;
-  return Promise.all(directions.map((direction) => transferOnce(path, { direction, bytes, stallMs, from })));
+  const { stallMs = STALL_MS, from = 0, onProgress } = rest;
+  return Promise.all(
+    directions.map((direction) => transferOnce(path, { direction, bytes, stallMs, from, onProgress })),
+  );
 }
 
 /** What was sent and has not come back yet, and how long each message took. */

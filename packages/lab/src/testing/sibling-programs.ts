@@ -39,7 +39,8 @@ export interface SiblingProgramsOptions {
   readonly transports: { readonly home: string; readonly other: string };
 }
 
-interface MadeRelay {
+/** A relay that was made and does not run yet. */
+export interface MadeRelay {
   readonly folder: string;
   /** For clients. */
   readonly link: string;
@@ -47,13 +48,23 @@ interface MadeRelay {
   readonly ownLink: string;
 }
 
-async function makeRelay(
-  folder: string,
-  options: { readonly transport: string; readonly port: number; readonly reachableAt: string },
-): Promise<MadeRelay> {
-  const { transport, port, reachableAt } = options;
-  const listen = ['--listen', `${transport}=127.0.0.1:${port}`, '--address', `${transport}=${reachableAt}`];
-  const { code, out, err } = await runRozan(['relay', 'init', '--data', folder, ...listen]);
+/** One way by which a relay listens. */
+export interface RelayWay {
+  readonly transport: string;
+  readonly port: number;
+  /** Where clients find it. */
+  readonly reachableAt: string;
+  /** What the transport wants to be told, such as `,tls=none`. */
+  readonly options?: string;
+}
+
+/** Makes a relay that listens by these ways. */
+export async function makeRelay(folder: string, ways: readonly RelayWay[]): Promise<MadeRelay> {
+  const args = ways.flatMap(({ transport, port, reachableAt, options = '' }) => [
+    ...['--listen', `${transport}=127.0.0.1:${port}${options}`],
+    ...['--address', `${transport}=${reachableAt}`],
+  ]);
+  const { code, out, err } = await runRozan(['relay', 'init', '--data', folder, ...args]);
   assert.equal(code, 0, err);
   const opened = await openRelayFolder(folder);
   const ownLink = createEntryLink({ ...opened.config, addresses: [] }, 'default', Date.now());
@@ -61,7 +72,11 @@ async function makeRelay(
   return { folder, link: out.trim(), ownLink };
 }
 
-async function startRelay({ folder, link }: MadeRelay, { workers, originPort }: SiblingProgramsOptions) {
+/** Starts a relay that may connect to the origin and nowhere else. */
+export async function startRelay(
+  { folder, link }: MadeRelay,
+  { workers, originPort }: { readonly workers: number; readonly originPort: number },
+): Promise<SiblingProgram> {
   const rule = `127.0.0.1/32:${originPort}`;
   const program = await startProgram(['relay', '--data', folder, '--workers', `${workers}`, '--egress-allow', rule]);
   const metric = async (name: string, label = '') => {
@@ -72,6 +87,13 @@ async function startRelay({ folder, link }: MadeRelay, { workers, originPort }: 
   return { program, folder, tag: parseServerEntry(parseShareLink(link)).entry.tag, metric };
 }
 
+/** Has a relay, whether it runs or not, forward to another one and for it. */
+export async function addSibling({ folder }: MadeRelay, { ownLink }: MadeRelay): Promise<void> {
+  const args = ['relay', 'siblings', 'add', '-', '--data', folder];
+  const { code, err } = await runRozan(args, { input: ownLink });
+  assert.equal(code, 0, err);
+}
+
 /** Starts them; the client's session is with the home. */
 export async function startSiblingPrograms(options: SiblingProgramsOptions): Promise<SiblingPrograms> {
   await using stack = new AsyncDisposableStack();
@@ -79,26 +101,18 @@ export async function startSiblingPrograms(options: SiblingProgramsOptions): Pro
   const [homePort, otherPort] = [await freePort(), await freePort()];
   const cutter = stack.use(await createCutter({ target: `127.0.0.1:${homePort}` }));
   const made = {
-    home: await makeRelay(join(scratch.path, 'home'), {
-      transport: options.transports.home,
-      port: homePort,
-      reachableAt: cutter.address,
-    }),
-    other: await makeRelay(join(scratch.path, 'other'), {
-      transport: options.transports.other,
-      port: otherPort,
-      reachableAt: `127.0.0.1:${otherPort}`,
-    }),
-  };
-  const add = async (folder: string, input: string) => {
-    const { code, err } = await runRozan(['relay', 'siblings', 'add', '-', '--data', folder], { input });
-    assert.equal(code, 0, err);
+    home: await makeRelay(join(scratch.path, 'home'), [
+      { transport: options.transports.home, port: homePort, reachableAt: cutter.address },
+    ]),
+    other: await makeRelay(join(scratch.path, 'other'), [
+      { transport: options.transports.other, port: otherPort, reachableAt: `127.0.0.1:${otherPort}` },
+    ]),
   };
   // One is told before it starts, the other while it runs.
-  await add(made.other.folder, made.home.ownLink);
+  await addSibling(made.other, made.home);
   const home = await startRelay(made.home, options);
   stack.use(home.program);
-  await add(made.home.folder, made.other.ownLink);
+  await addSibling(made.home, made.other);
   // The client finds nobody but the home.
   const client = stack.use(await startClient([made.home.link, made.other.link]));
   const other = await startRelay(made.other, options);
