@@ -4,6 +4,7 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { carryBothWays, startClientProgram, startFileSite } from '../testing/file-transfer.ts';
 import { pickFreePort } from '../testing/nginx.ts';
 import { startPebble } from '../testing/pebble.ts';
@@ -13,9 +14,10 @@ import { createScratchFolder } from '../world.ts';
 
 const NAME = 'relay.example.org';
 const FILE_BYTES = 2_000_000;
+const POLL_MS = 20;
 
 test(
-  'tls=acme: a certificate of Pebble, with two workers; clients trust it by its name, and a start with it asks nobody',
+  'tls=acme: a certificate of Pebble, with two workers and a kill in the midst; clients trust it by its name, and a start with it asks nobody',
   needs('pebble', 'curl', 'openssl'),
   async () => {
     await using scratch = await createScratchFolder();
@@ -50,6 +52,14 @@ test(
       ]);
     const stored = async () => JSON.parse(await readFile(join(folder, `certificate-${NAME}.json`), 'utf8'));
     {
+      await using killed = await startProgram(args);
+      // It is killed while the authority has yet to decide.
+      while (!(await stored().catch(() => null))?.order) await pause(POLL_MS);
+      await killed.stop('SIGKILL');
+    }
+    const { account, identity } = await stored();
+    assert.equal(identity, null);
+    {
       await using relay = await startProgram(args);
       const { expires } = await relay.waitForEvent(({ event }) => event === 'certificate.issued');
       assert.ok(Number(expires) * 1000 > Date.now());
@@ -65,6 +75,8 @@ test(
       await carryBothWays(client, { site, file, transport: 'websocket' });
     }
     const before = await stored();
+    assert.equal(before.account.url, account.url);
+    // Whether the order too depends on where Pebble was: one whose relay was not there when it asked is spoilt.
     assert.equal(new X509Certificate(before.identity.certificate).checkHost(NAME), NAME);
     await pebble[Symbol.asyncDispose]();
     await using relay = await startProgram(args);
