@@ -5,7 +5,7 @@ import { type AnswerEnd, ClientMachine, type PlannedRequest } from './client-mac
 import type { ClientKeys } from './connection-keys.ts';
 import type { Frame } from './frame.ts';
 import { Lane } from './lane.ts';
-import { LAST_WORDS_MS, MAX_FAILURES, MAX_LANES, RETRY_MAX_MS, RETRY_MIN_MS, SEND_BUFFER_BYTES } from './limits.ts';
+import { LAST_WORDS_MS, MAX_LANES, RETRY_MAX_MS, RETRY_MIN_MS, SEND_BUFFER_BYTES } from './limits.ts';
 import type { HttpParams } from './params.ts';
 import { createRequestWriter, type RequestWriter } from './request-writer.ts';
 import { RequestsConn } from './requests-conn.ts';
@@ -171,7 +171,7 @@ class ClientConnection {
     this.#dialFailures += 1;
     const backoffMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#dialFailures);
     this.#dialAtMs = this.#nowMs + backoffMs * (0.5 + this.#env.random.fraction() / 2);
-    if (this.#lanes.size === 0 && this.#dialFailures >= MAX_FAILURES) this.#fail('failed');
+    if (this.#lanes.size === 0 && this.#dialFailures >= this.#machine.mostFailures) this.#fail('failed');
     else this.#schedule();
   }
 

@@ -8,6 +8,7 @@ import {
   IDLE_PAUSE_MIN_MS,
   MAX_FAILURES,
   MAX_LANES,
+  MAX_OPENING_FAILURES,
   MAX_POLLS,
   MAX_UPLOADS,
   OPENING_BYTES,
@@ -99,6 +100,11 @@ export class ClientMachine {
   /** Whether the listener has answered. */
   get confirmed(): boolean {
     return this.#confirmed;
+  }
+
+  /** Broken connections one after another after which it is given up. */
+  get mostFailures(): number {
+    return this.#confirmed ? MAX_FAILURES : MAX_OPENING_FAILURES;
   }
 
   /** Bytes that are not acknowledged. */
@@ -280,7 +286,7 @@ export class ClientMachine {
     if (end === 'foreign') this.#foreign += 1;
     const isRefused = !this.#confirmed && end === 'foreign' && (request.range?.[0] ?? 0) === 0;
     if (isRefused || this.#foreign >= MAX_FOREIGN) this.#over = 'foreign';
-    else if (this.#failures >= MAX_FAILURES) this.#over = 'failed';
+    else if (this.#failures >= (end === 'cut' ? this.mostFailures : MAX_FAILURES)) this.#over = 'failed';
     else if (this.#isReset) this.#over = 'finished';
     else if (this.#failures > 1 || end !== 'cut') {
       const backoffMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** (this.#failures - 1));

@@ -43,6 +43,8 @@ export const OPENING_BYTES: number = 16 * KIB;
 
 /** Failures of requests one after another after which the connection is given up; a request tells of the last 32 before it. */
 export const MAX_FAILURES = 8;
+/** So many while nothing was ever answered: this way may be blocked, and whoever dials has others to try. */
+export const MAX_OPENING_FAILURES = 3;
 export const FAILURE_HISTORY = 32;
 /** Wait before the next request after so many failures: doubles from the first to the last. */
 export const RETRY_MIN_MS = 50;

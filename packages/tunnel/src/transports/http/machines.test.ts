@@ -5,6 +5,7 @@ import { assert as check, integer, property, record } from 'fast-check';
 import { SeededRandom } from '../../testing/seeded-random.ts';
 import { ClientMachine, type PlannedRequest } from './client-machine.ts';
 import type { Frame } from './frame.ts';
+import { RETRY_MAX_MS } from './limits.ts';
 import { ServerMachine } from './server-machine.ts';
 
 interface Weather {
@@ -176,6 +177,31 @@ test('a listener whose answers are somebody else’s is given up', () => {
   assert.ok(planned?.header.opening);
   client.answered(1, 'foreign', 10);
   assert.equal(client.over, 'foreign');
+});
+
+test('an opening whose connections break is given up after three, and one that was answered after eight', () => {
+  for (const [isAnswered, most] of [
+    [false, 3],
+    [true, 8],
+  ] as const) {
+    const client = new ClientMachine({ maxMessageBytes: 8192, maxMessageAgeMs: 5000, random: new SeededRandom(1) });
+    client.write(Buffer.from('first flight'));
+    let nowMs = 0;
+    const fail = () => {
+      nowMs += RETRY_MAX_MS;
+      const planned = client.next(nowMs, 1);
+      assert.ok(planned !== null);
+      client.answered(planned.header.number, 'cut', nowMs);
+    };
+    const frame = { offset: 0, ack: 0, limit: 1 << 20, end: false, reset: false, last: true, pieces: [] };
+    if (isAnswered) client.receive(client.next(nowMs, 1)?.header.number ?? 0, frame, nowMs);
+    for (let failures = 1; failures < most; failures++) {
+      fail();
+      assert.equal(client.over, null);
+    }
+    fail();
+    assert.equal(client.over, 'failed');
+  }
 });
 
 test('what a proxy cannot deliver for the moment is sent again, later', () => {
