@@ -73,6 +73,40 @@ for (const [name, makeEnv] of NETWORKS) {
     await listener.close();
   });
 
+  test(`reads are lent from memory that is used again, and can be taken back: ${name}`, async () => {
+    const env = makeEnv();
+    const { listener, accepted, pin } = await listen(env);
+    const client = await dialSecure(env, listener.address, { pin, alpn: ['http/1.1'] });
+    client.write('early');
+    const server = await accepted;
+    const sent = Buffer.concat([Buffer.from('early'), new SeededRandom(7).bytes(500_000)]);
+    const got: Buffer[] = [];
+    const memories = new Set<ArrayBufferLike>();
+    let gotBytes = 0;
+    await new Promise<void>((resolve) => {
+      server.borrowReads?.((bytes) => {
+        if (gotBytes >= 5) memories.add(bytes.buffer);
+        got.push(Buffer.from(bytes));
+        gotBytes += bytes.length;
+        if (gotBytes === sent.length) resolve();
+        // Paused at every other read.
+        const goesOn = got.length % 2 === 0;
+        if (!goesOn) setImmediate(() => server.resume());
+        return goesOn;
+      });
+      server.resume();
+      client.write(sent.subarray(5));
+    });
+    assert.deepEqual(Buffer.concat(got), sent);
+    assert.equal(memories.size, 1);
+    server.borrowReads?.(null);
+    client.end('the rest');
+    assert.equal(String(await readAll(server)), 'the rest');
+    server.end();
+    client.resume();
+    await listener.close();
+  });
+
   test(`a certificate other than the pinned, or one that nobody vouches for: ${name}`, async () => {
     const env = makeEnv();
     const { listener } = await listen(env);

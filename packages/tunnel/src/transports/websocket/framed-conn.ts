@@ -102,6 +102,8 @@ export abstract class FramedConn extends Duplex implements Conn {
   protected detach(): void {
     const { under } = this;
     under.pause();
+    if (this.#isLent) under.borrowReads?.(null);
+    this.#isLent = false;
     for (const [event, listener] of Object.entries(this.#listeners)) under.off(event, listener);
   }
 
@@ -137,11 +139,10 @@ export abstract class FramedConn extends Duplex implements Conn {
     if (this.#hasEnded || this.destroyed) return;
     if (this.#reader === null)
       this.#wantsMore = this.push(this.#isLent || this.#isBorrowing ? Buffer.from(piece) : piece);
-    else if (this.#isLent) this.#wantsMore = this.#reader(piece);
     else this.#gather(piece);
   }
 
-  /** TLS gives 16 KB at a time, and readers have much to do for each: large pieces of one frame go on a few at a time. */
+  /** TLS gives 16 KB at a time, and readers have much to do for each: pieces of one frame go on a few at a time. */
   #gather(piece: Buffer): void {
     if (piece.length < LEAST_GATHERED_BYTES || this.#gatheredBytes + piece.length > GATHER_BYTES) this.#flush();
     if (piece.length < LEAST_GATHERED_BYTES || piece.length > GATHER_BYTES) {
