@@ -1,9 +1,8 @@
-import { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { BorrowedReader, Conn } from '../network.ts';
 
 /** TLS gives no more at a time: one record's content. */
-const READ_BYTES = 16 * 1024;
+export const TLS_READ_BYTES: number = 16 * 1024;
 
 /** What Node's option `onread` sets in a socket that it makes, behind its types. TLS over a connection that is there does not take the option. */
 interface ReadParts {
@@ -16,13 +15,12 @@ interface HandleHolder {
   readonly _handle?: { readonly useUserBuffer?: unknown } | null;
 }
 
-let sharedBuffer: Buffer | null = null;
-
 /**
  * Gives a TLS connection `borrowReads`, where this runtime is made as we think: Node cuts each 16 KB that it reads from memory which only its
- * collector can give back, and that costs more than all the rest. All connections read into one buffer, as in shared-reads.ts.
+ * collector can give back, and that costs more than all the rest. `buffer`: `TLS_READ_BYTES` to read into. Connections over sockets of the system may
+ * share it, as in shared-reads.ts; over a stream of JavaScript a write may have another connection read before it returns. Default: one of its own.
  */
-export function lendReads(socket: TLSSocket, under: Conn): void {
+export function lendReads(socket: TLSSocket, buffer: Buffer = Buffer.allocUnsafeSlow(TLS_READ_BYTES)): void {
   const parts = findParts(socket);
   if (parts === null) return;
   const conn: Conn = socket;
@@ -33,7 +31,6 @@ export function lendReads(socket: TLSSocket, under: Conn): void {
     if (next === null) return;
     if (!isSet) {
       isSet = true;
-      const buffer = bufferFor(under);
       const onRead = (bytes: number): boolean => {
         const lent = buffer.subarray(0, bytes);
         return reader === null ? socket.push(Buffer.from(lent)) : reader(lent);
@@ -57,11 +54,4 @@ function findParts(socket: TLSSocket & HandleHolder): ReadParts | null {
 
 function isReadHandle(handle: HandleHolder['_handle']): handle is ReadParts['handle'] {
   return typeof handle?.useUserBuffer === 'function';
-}
-
-/** Over a stream of JavaScript a write may have another connection read before it returns, and that must not be into the same memory. */
-function bufferFor(under: Conn): Buffer {
-  if (!(under instanceof Socket)) return Buffer.allocUnsafeSlow(READ_BYTES);
-  sharedBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
-  return sharedBuffer;
 }

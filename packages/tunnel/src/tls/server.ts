@@ -1,5 +1,6 @@
 import { createServer, type TLSSocket } from 'node:tls';
 import type { Conn } from '../network.ts';
+import { TLS_READ_BYTES } from './lent-reads.ts';
 import type { Identity } from './self-signed.ts';
 import { wrapTls } from './wrap.ts';
 
@@ -36,11 +37,12 @@ export function createSecureServer(
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     allowHalfOpen: true,
   });
+  const buffer = Buffer.allocUnsafeSlow(TLS_READ_BYTES);
   server.on('secureConnection', (socket: TLSSocket) => {
     const under = connUnder(socket);
     socket.allowHalfOpen = true;
     under.allowHalfOpen = true;
-    onSecure(wrapTls(socket, under));
+    onSecure(wrapTls(socket, under, isOverSystem(socket) ? buffer : undefined));
   });
   server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
   return {
@@ -55,4 +57,10 @@ export function createSecureServer(
 
 function connUnder(socket: TLSSocket & OnTop): Conn {
   return socket._parent ?? socket._handle?._parentWrap?.stream ?? socket;
+}
+
+/** Whether it lies on a socket of the system, and not on a stream of JavaScript. */
+function isOverSystem({ _handle }: TLSSocket & OnTop): boolean {
+  const wrap = _handle?._parentWrap;
+  return wrap !== undefined && wrap.stream === undefined;
 }

@@ -2,8 +2,8 @@ import type { TLSSocket } from 'node:tls';
 import type { Conn } from '../network.ts';
 import { lendReads } from './lent-reads.ts';
 
-/** Gives a TLS connection what a `Conn` has beyond `Duplex`: reads that are lent, and the resets and the address of the connection under it. */
-export function wrapTls(socket: TLSSocket, under: Conn): Conn {
+/** Gives a TLS connection what a `Conn` has beyond `Duplex`: reads that are lent, and the resets and the address of the connection under it. `buffer`: see `lendReads`. */
+export function wrapTls(socket: TLSSocket, under: Conn, buffer?: Buffer): Conn {
   socket.on('error', ignoreError);
   const remoteAddress = under.remoteAddress;
   socket.resetAndDestroy = () => {
@@ -14,7 +14,7 @@ export function wrapTls(socket: TLSSocket, under: Conn): Conn {
   };
   // What is written is encrypted, or copied, before its callback runs.
   Object.assign(socket, { forgetsWrites: true });
-  lendReads(socket, under);
+  lendReads(socket, buffer);
   // In a memory network the address is known to the connection under it only.
   if (socket.remoteAddress === undefined) Object.defineProperty(socket, 'remoteAddress', { value: remoteAddress });
   return socket;
