@@ -2,6 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createEnv } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError, parseCommand, runProgram } from '@rozan/tunnel/program';
 import { Command } from 'commander';
+import { BoardFile, readBoard, readInterrupted } from './board/board-file.ts';
+import type { CellResult } from './board/cell.ts';
+import { labCommit } from './board/commit.ts';
 import { findLabPolicy, listLabPolicies } from './board/lab-policies.ts';
 import { renderPage } from './board/page/page.ts';
 import { phaseFacts } from './board/page/replay-section.ts';
@@ -10,6 +13,7 @@ import type { PhaseResult } from './board/replay-result.ts';
 import { runScenario } from './board/run-scenario.ts';
 import { readScenario, type Scenario, scenarioNames } from './board/scenario-file.ts';
 import { formatScoreboard, type Scoreboard, tallyText } from './board/scoreboard.ts';
+import { formatShortfalls } from './board/shortfalls.ts';
 import { CaptureError } from './censor/capture-file.ts';
 import { type CaptureJudgement, judgePcap } from './censor/judge-pcap.ts';
 import { formatHellos, measureHellos } from './hellos/table.ts';
@@ -21,6 +25,7 @@ interface RunFlags {
   readonly seed: string;
   readonly timeScale: string;
   readonly clients?: string;
+  readonly resume?: boolean;
 }
 
 const DEFAULT_SEED = '2013';
@@ -54,7 +59,13 @@ async function scenarioOf(name: string): Promise<Scenario> {
   if (!/^C\d\d/.test(name)) return readScenario(name);
   findLabPolicy(name);
   const matrix = await readScenario('matrix');
-  return matrix.kind === 'matrix' ? { ...matrix, policies: [name], adaptiveSessions: 15 } : matrix;
+  return matrix.kind === 'matrix' ? withClients({ ...matrix, policies: [name] }, 15) : matrix;
+}
+
+/** With so many users, or so many sessions of the adaptive client in a cell. */
+function withClients(scenario: Scenario, count: number): Scenario {
+  if (scenario.kind === 'replay') return { ...scenario, users: count };
+  return { ...scenario, adaptiveSessions: count, variantSessions: count };
 }
 
 function describePhase(phase: PhaseResult): string {
@@ -63,56 +74,58 @@ function describePhase(phase: PhaseResult): string {
   return [`${phase.id}  ${phase.name} (${phase.when})`, `    ${phase.history}`, ...facts, ...aims].join('\n');
 }
 
-/** What other runs have found, so that the page can show a table and a replay that were run apart. */
-async function withOthers(board: Scoreboard, files: readonly string[]): Promise<Scoreboard> {
-  let sum = board;
-  for (const file of files) {
-    const other: Scoreboard = JSON.parse(await readFile(file, 'utf8'));
-    if (other.v !== 1)
-      throw new ProgramError(EXIT_CODE.usage, `${file} is not what this version of the lab has written`);
-    sum =
-      sum.cells.length === 0
-        ? {
-            ...other,
-            ...sum,
-            policies: other.policies,
-            subjects: other.subjects,
-            cells: other.cells,
-            controls: other.controls,
-            falsePositives: other.falsePositives,
-            skipped: other.skipped,
-          }
-        : { ...sum, replay: other.replay };
-  }
-  return sum;
+/** A table and a replay that were run apart, as one: the first that has either gives it, and the first of all the rest. */
+function joinBoards([first, ...others]: readonly [Scoreboard, ...Scoreboard[]]): Scoreboard {
+  const all = [first, ...others];
+  const replay = all.find((board) => board.replay !== null)?.replay ?? null;
+  return { ...(all.find(({ cells }) => cells.length > 0) ?? first), replay };
+}
+
+async function writePage(file: string, board: Scoreboard, added: readonly string[]): Promise<void> {
+  const others = await Promise.all(added.map(readBoard));
+  await writeFile(file, await renderPage(joinBoards([board, ...others])));
+}
+
+async function page([first, ...others]: readonly string[], { html }: { readonly html: string }): Promise<void> {
+  if (first === undefined)
+    throw new ProgramError(EXIT_CODE.usage, 'a file that `lab run --json` has written is needed');
+  await writePage(html, await readBoard(first), others);
+}
+
+function cellLine({ policy, subject, reached, survival }: CellResult): string {
+  const megabytes = (count: number) => (count / 1e6).toFixed(1);
+  const whole = survival && ` ${megabytes(survival.bytes)} of ${megabytes(survival.wantedBytes)} MB`;
+  return `${policy.padEnd(18)}${subject.padEnd(17)}${tallyText(reached)}${whole ?? ''}`;
 }
 
 async function run(name: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  const scenario = await scenarioOf(name);
+  const { clients, json, html, resume = false, add = [] } = flags;
+  const named = await scenarioOf(name);
+  const scenario = clients === undefined ? named : withClients(named, numberOption('--clients', clients, 1));
+  const seed = numberOption('--seed', flags.seed, 0);
+  if (resume && json === undefined) throw new ProgramError(EXIT_CODE.usage, '--resume goes with --json');
+  const known =
+    resume && json !== undefined ? await readInterrupted(json, { commit: labCommit(), seed, scenario }) : null;
+  const file = json === undefined ? null : new BoardFile(json);
   const progress = createProgress(process.stderr);
   const board = await runScenario({
     name,
     scenario,
-    seed: numberOption('--seed', flags.seed, 0),
+    seed,
     timeScale: numberOption('--time-scale', flags.timeScale, 0.01),
-    clients: flags.clients === undefined ? null : numberOption('--clients', flags.clients, 1),
+    known,
     signal,
     onProgress: (text) => progress.show(text),
-    onCell: ({ policy, subject, reached, survival }) => {
-      const whole =
-        survival === null
-          ? ''
-          : ` ${(survival.bytes / 1e6).toFixed(1)} of ${(survival.wantedBytes / 1e6).toFixed(1)} MB`;
-      progress.say(`${policy.padEnd(13)}${subject.padEnd(17)}${tallyText(reached)}${whole}`);
-    },
+    onCell: (cell) => progress.say(cellLine(cell)),
     onPhase: (phase) => progress.say(describePhase(phase)),
+    onFound: (found) => file?.keep(found),
   });
   progress.end();
-  if (board.cells.length > 0) say(formatScoreboard(board));
+  await file?.write(board);
+  if (board.cells.length > 0) say(`${formatScoreboard(board)}\n\n${formatShortfalls(board)}`);
   for (const phase of board.replay?.phases ?? []) say(describePhase(phase));
   for (const note of board.replay?.notes ?? []) say(`note: ${note}`);
-  if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(board)}\n`);
-  if (flags.html !== undefined) await writeFile(flags.html, await renderPage(await withOthers(board, flags.add ?? [])));
+  if (html !== undefined) await writePage(html, board, add);
 }
 
 async function judge(
@@ -180,8 +193,14 @@ function createCommand(signal: AbortSignal): Command {
     )
     .option('--seed <n>', 'the censor draws alike for the same seed', DEFAULT_SEED)
     .option('--time-scale <x>', 'phases of a replay last so many times what they should; timers never change', '1')
+    .option('--resume', 'take up what an interrupted run has kept in the file of --json')
     .option('--clients <n>', 'users of a replay, or sessions of the adaptive client in a cell')
     .action((name: string, flags: RunFlags) => run(name, flags, signal));
+  command
+    .command('page <files...>')
+    .description('the page of what runs have written with --json: a table, a replay, or both')
+    .requiredOption('--html <file>', 'where to write it')
+    .action(page);
   command
     .command('judge <capture>')
     .description('what each policy makes of a capture (pcap, pcapng)')

@@ -1,5 +1,5 @@
 import type { CellCensor } from './cell-censor.ts';
-import { type SessionWorld, type Survival, tryToReach, tryToSurvive } from './session.ts';
+import { type Reached, type SessionWorld, type Survival, tryToReach, tryToSurvive } from './session.ts';
 import { quantile, type Tally } from './statistics.ts';
 import type { Subject } from './subject.ts';
 
@@ -7,6 +7,8 @@ import type { Subject } from './subject.ts';
 export interface CellPlan {
   /** Fresh sessions. */
   readonly sessions: number;
+  /** When none of the first so many gets through, the others are not tried. */
+  readonly giveUpAfter: number;
   /** In so long the small page has to have come. */
   readonly capMs: number;
   /** The long download, or null for none: so many bytes, which the site sends at so many a second (0: as fast as they are taken). */
@@ -28,7 +30,11 @@ export interface CellResult {
     readonly seconds: number;
     readonly longestStallSeconds: number;
     readonly connections: number;
+    /** How far it came; null if it is whole. */
+    readonly why: string | null;
   } | null;
+  /** How far those came that did not get through, each with how many they are. */
+  readonly failures: Readonly<Record<string, number>>;
   /** Of the rate that the censor allows. */
   readonly goodputShare: number | null;
   readonly reconnectsPerHour: number | null;
@@ -45,21 +51,41 @@ export function userHost(index: number): string {
 
 function summariseSurvival(survival: Survival | null): CellResult['survival'] {
   if (survival === null) return null;
-  const { wantedBytes, bytes, isWhole, ms, longestStallMs, connections } = survival;
+  const { wantedBytes, bytes, isWhole, ms, longestStallMs, connections, why } = survival;
   const [seconds, longestStallSeconds] = [ms / 1000, longestStallMs / 1000];
-  return { wantedBytes, bytes, isWhole, seconds, longestStallSeconds, connections };
+  return { wantedBytes, bytes, isWhole, seconds, longestStallSeconds, connections, why };
+}
+
+interface Cell {
+  readonly subject: Subject;
+  readonly policy: string;
+  readonly censor: CellCensor;
+  readonly plan: CellPlan;
+}
+
+/** Has all users of a cell try, or a few of them where it is in vain. */
+async function reachAll(world: SessionWorld, { subject, censor, plan }: Cell): Promise<Reached[]> {
+  const { sessions, giveUpAfter, capMs } = plan;
+  const attempt = (_: unknown, index: number) =>
+    tryToReach(world, { subject, censor, userHost: userHost(index), capMs });
+  const users = Array.from({ length: sessions });
+  const first = await Promise.all(users.slice(0, giveUpAfter).map(attempt));
+  if (first.every(({ isReached }) => !isReached)) return first;
+  const rest = users.slice(giveUpAfter).map((user, index) => attempt(user, giveUpAfter + index));
+  return [...first, ...(await Promise.all(rest))];
+}
+
+function countFailures(reached: readonly Reached[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { why } of reached) if (why !== null) counts[why] = (counts[why] ?? 0) + 1;
+  return counts;
 }
 
 /** Runs one cell: all its sessions, and the long download after them, if any got through. */
-export async function runCell(
-  world: SessionWorld,
-  { subject, policy, censor, plan }: { subject: Subject; policy: string; censor: CellCensor; plan: CellPlan },
-): Promise<CellResult> {
-  const { sessions, capMs, survival: wanted, allowedRate } = plan;
-  const attempts = Array.from({ length: sessions }, (_, index) =>
-    tryToReach(world, { subject, censor, userHost: userHost(index), capMs }),
-  );
-  const reached = await Promise.all(attempts);
+export async function runCell(world: SessionWorld, cell: Cell): Promise<CellResult> {
+  const { subject, policy, censor, plan } = cell;
+  const { sessions, survival: wanted, allowedRate } = plan;
+  const reached = await reachAll(world, cell);
   const isHopeless = sessions > 0 && reached.every(({ isReached }) => !isReached);
   const survival =
     wanted === null || isHopeless
@@ -70,9 +96,10 @@ export async function runCell(
   return {
     subject: subject.name,
     policy,
-    reached: { k: times.length, n: sessions },
+    reached: { k: times.length, n: reached.length },
     bootstrapMs: { p50: quantile(times, 0.5), p95: quantile(times, 0.95) },
     survival: summariseSurvival(survival),
+    failures: countFailures(reached),
     goodputShare: survival === null || allowedRate === null ? null : goodput / allowedRate,
     reconnectsPerHour: survival === null ? null : (Math.max(0, survival.connections - 1) * HOUR_MS) / survival.ms,
     censor: censor.counts(),

@@ -13,6 +13,9 @@ export interface ProgressStream {
 }
 
 const ERASE = '\r\u001b[2K';
+const BAR_WIDTH = 24;
+/** Before so much is done, what is left is not guessed. */
+const LEAST_SHARE = 0.02;
 
 /** Shows progress on a stream; where it is no terminal, only what stays is written. */
 export function createProgress(stream: ProgressStream): Progress {
@@ -28,4 +31,15 @@ export function createProgress(stream: ProgressStream): Progress {
       if (isTerminal) stream.write(ERASE);
     },
   };
+}
+
+/** `███░░░ 42 %, some 12 min left`, from the share of the work that is done after so long. */
+export function barText(share: number, elapsedMs: number): string {
+  const filled = Math.floor(share * BAR_WIDTH);
+  const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
+  const text = `${bar} ${Math.floor(share * 100)} %`;
+  if (share < LEAST_SHARE || share >= 1) return text;
+  const leftSeconds = (elapsedMs / 1000) * (1 / share - 1);
+  const left = leftSeconds < 60 ? 'less than a minute' : `some ${Math.round(leftSeconds / 60)} min`;
+  return `${text}, ${left} left`;
 }

@@ -20,7 +20,6 @@ const BACK_FACTOR = 2;
 export interface ReplayRun {
   readonly scenario: ReplayScenario;
   readonly name: string;
-  readonly users: number;
   /** Phases last so many times what the file says; nothing else changes. */
   readonly timeScale: number;
   readonly subject: Subject;
@@ -207,14 +206,14 @@ export async function runReplay(env: Env, world: SessionWorld, run: ReplayRun): 
     ),
   );
   const users: ReplayUser[] = [];
-  const starting = Array.from({ length: run.users }, async (_, index) => {
+  const starting = Array.from({ length: scenario.users }, async (_, index) => {
     const leave = await world.starts.enter();
     try {
       signal.throwIfAborted();
       const client = stack.use(await subject.startClient(world.programs, censor.routeFor(userHost(index))));
       users.push(new ReplayUser(env, client));
       await client.ready(AbortSignal.any([signal, AbortSignal.timeout(30_000)])).catch(() => {});
-      run.onProgress(`${users.length} of ${run.users} clients started`);
+      run.onProgress(`${users.length} of ${scenario.users} clients started`);
     } finally {
       leave();
     }

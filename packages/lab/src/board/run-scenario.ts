@@ -1,15 +1,16 @@
-import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
 import { createEnv, type Env } from '@rozan/tunnel';
 import { createScratchFolder } from '../world.ts';
 import { benignSet, runBenign } from './benign.ts';
 import { startBenignServers } from './benign-servers.ts';
 import type { CellResult } from './cell.ts';
+import { labCommit } from './commit.ts';
 import { runControls } from './controls.ts';
 import { Gate } from './gate.ts';
 import { findLabPolicy, type LabPolicy, listLabPolicies, OPEN, startCensor } from './lab-policies.ts';
 import { labelsOf } from './labels.ts';
 import { runMatrix } from './matrix.ts';
 import { Programs } from './programs.ts';
+import { barText } from './progress.ts';
 import { runReplay } from './replay.ts';
 import type { PhaseResult } from './replay-result.ts';
 import type { MatrixScenario, ReplayScenario, Scenario } from './scenario-file.ts';
@@ -24,12 +25,14 @@ export interface RunOptions {
   readonly scenario: Scenario;
   readonly seed: number;
   readonly timeScale: number;
-  /** Users of a replay, or sessions of the adaptive client; null for what the scenario says. */
-  readonly clients: number | null;
+  /** What an interrupted run of the same has found; null to begin anew. */
+  readonly known: Scoreboard | null;
   readonly signal: AbortSignal;
   onProgress(text: string): void;
   onCell(cell: CellResult): void;
   onPhase(phase: PhaseResult): void;
+  /** Called with all that has been found so far, as often as something comes to it. */
+  onFound(board: Scoreboard): void;
 }
 
 /** Clients that start at once: more would only wait for the processors. */
@@ -41,43 +44,21 @@ const BENIGN_AT_ONCE = 16;
 const BENIGN_POLICIES_AT_ONCE = 6;
 const LOOPBACK = '127.0.0.1';
 
-function commitOf(): string {
-  try {
-    const options: ExecFileSyncOptionsWithStringEncoding = {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    };
-    return execFileSync('git', ['describe', '--always', '--dirty', '--exclude', '*'], options).trim();
-  } catch {
-    return 'unknown';
-  }
-}
-
 interface Stage {
   readonly env: Env;
   readonly world: SessionWorld;
   readonly subjects: Subjects;
   readonly folder: string;
+  /** A board with nothing found yet. */
+  board(): Scoreboard;
 }
 
-async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOptions): Promise<Partial<Scoreboard>> {
-  const { env, world, subjects, folder } = stage;
-  const policies = scenario.policies.includes('*') ? listLabPolicies() : scenario.policies.map(findLabPolicy);
-  const sessions = options.clients ?? scenario.adaptiveSessions;
-  const cells = await runMatrix(env, world, {
-    scenario: { ...scenario, adaptiveSessions: sessions },
-    policies,
-    subjects: subjects.all,
-    seed: options.seed,
-    signal: options.signal,
-    onCell: (cell, done, total) => {
-      options.onCell(cell);
-      options.onProgress(`${done} of ${total} cells`);
-    },
-  });
-  const benign = await runBenignTable(stage, policies, { times: scenario.benignTimes, options });
-  const controls = runControls(policies, options.seed);
+/** What a table shows beside its cells. */
+async function headingsOf(
+  { env, world, subjects, folder }: Stage,
+  policies: readonly LabPolicy[],
+  options: RunOptions,
+): Promise<Pick<Scoreboard, 'policies' | 'subjects' | 'controls'>> {
   const headings: SubjectHeading[] = [];
   for (const subject of subjects.all) {
     options.onProgress(`labels of ${subject.name}`);
@@ -85,7 +66,33 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
     headings.push({ name: subject.name, family: subject.family, isAdaptive: subject.isAdaptive, labels });
   }
   const named = policies.map(({ id, name, source, hopeless }) => ({ id, name, source, hopeless }));
-  return { policies: named, subjects: headings, cells, controls, ...benign };
+  return { policies: named, subjects: headings, controls: runControls(policies, options.seed) };
+}
+
+async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOptions): Promise<Scoreboard> {
+  const { env, world, subjects } = stage;
+  const policies = scenario.policies.includes('*') ? listLabPolicies() : scenario.policies.map(findLabPolicy);
+  const { known, seed, signal, onCell, onFound, onProgress } = options;
+  const headings = await headingsOf(stage, policies, options);
+  const cells = [...(known?.cells ?? [])];
+  const startMs = performance.now();
+  const board = () => ({ ...stage.board(), ...headings, cells });
+  await runMatrix(env, world, {
+    scenario,
+    policies,
+    subjects: subjects.all,
+    seed,
+    signal,
+    known: [...cells],
+    onCell: (cell, share) => {
+      cells.push(cell);
+      onCell(cell);
+      onProgress(barText(share, performance.now() - startMs));
+      onFound(board());
+    },
+  });
+  const benign = await runBenignTable(stage, policies, { times: scenario.benignTimes, options });
+  return { ...board(), ...benign, skipped: [...subjects.skipped, ...benign.skipped] };
 }
 
 /** Ordinary programs under every policy. */
@@ -99,23 +106,27 @@ async function runBenignTable(
   await using servers = await startBenignServers(env, programs, folder);
   const set = benignSet(servers);
   const [atOnce, starts] = [new Gate(BENIGN_POLICIES_AT_ONCE), new Gate(BENIGN_AT_ONCE)];
+  const startMs = performance.now();
+  let done = 0;
   const found = [OPEN, ...policies].map((policy) =>
     atOnce.run(async () => {
-      options.onProgress(`ordinary programs under ${policy.id}`);
       await using censor = startCensor(env, [policy], options.seed);
-      return await runBenign({ env, programs, starts, folder }, { set, policy: policy.id, censor, times });
+      const results = await runBenign({ env, programs, starts, folder }, { set, policy: policy.id, censor, times });
+      done += 1;
+      const bar = barText(done / (policies.length + 1), performance.now() - startMs);
+      options.onProgress(`ordinary programs ${bar}`);
+      return results;
     }),
   );
   return { falsePositives: (await Promise.all(found)).flat(), skipped: set.skipped };
 }
 
-async function runPhases(stage: Stage, scenario: ReplayScenario, options: RunOptions): Promise<Partial<Scoreboard>> {
+async function runPhases(stage: Stage, scenario: ReplayScenario, options: RunOptions): Promise<Scoreboard> {
   const [subject] = stage.subjects.all;
   if (subject === undefined) throw new Error('the adaptive client is missing');
   const replay = await runReplay(stage.env, stage.world, {
     scenario,
     name: options.name,
-    users: options.clients ?? scenario.users,
     timeScale: options.timeScale,
     subject,
     seed: options.seed,
@@ -124,7 +135,7 @@ async function runPhases(stage: Stage, scenario: ReplayScenario, options: RunOpt
     onPhase: options.onPhase,
     onProgress: options.onProgress,
   });
-  return { replay };
+  return { ...stage.board(), replay };
 }
 
 async function isWantedBy(scenario: Scenario): Promise<(name: string) => boolean> {
@@ -149,22 +160,24 @@ export async function runScenario(options: RunOptions): Promise<Scoreboard> {
   const clients = scenario.kind === 'replay' ? Number.POSITIVE_INFINITY : CLIENTS_AT_ONCE;
   const { signal } = options;
   const sessions = { env, programs, signal, starts: new Gate(STARTS_AT_ONCE), clients: new Gate(clients) };
-  const stage = { env, world: sessions, subjects, folder };
-  const found =
-    scenario.kind === 'matrix' ? await runTable(stage, scenario, options) : await runPhases(stage, scenario, options);
-  return {
+  const board = (): Scoreboard => ({
     v: 1,
-    commit: commitOf(),
+    commit: labCommit(),
     date: new Date().toISOString(),
     seed: options.seed,
-    tookSeconds: Math.round((performance.now() - startMs) / 1000),
+    scenario,
+    tookSeconds: (options.known?.tookSeconds ?? 0) + Math.round((performance.now() - startMs) / 1000),
     policies: [],
     subjects: [],
     cells: [],
     falsePositives: [],
     controls: [],
     replay: null,
-    ...found,
-    skipped: [...subjects.skipped, ...(found.skipped ?? [])],
-  };
+    skipped: subjects.skipped,
+  });
+  const stage = { env, world: sessions, subjects, folder, board };
+  // Awaited here, so that what is on the stack lives as long.
+  return scenario.kind === 'matrix'
+    ? await runTable(stage, scenario, options)
+    : await runPhases(stage, scenario, options);
 }

@@ -10,6 +10,8 @@ export interface MatrixScenario {
   readonly policies: readonly string[];
   readonly subjects: readonly string[];
   readonly adaptiveSessions: number;
+  /** The same for the other variants of an entry of the catalogue; as many as for the first unless said. */
+  readonly variantSessions?: number;
   readonly otherSessions: number;
   readonly survivalBytes: number;
   /** How often each ordinary thing is done under each policy. */

@@ -1,5 +1,6 @@
 import type { CellResult } from './cell.ts';
 import type { ReplayResult } from './replay-result.ts';
+import type { Scenario } from './scenario-file.ts';
 import { type Tally, wilson } from './statistics.ts';
 
 /** A policy as the board names it. */
@@ -41,6 +42,8 @@ export interface Scoreboard {
   /** RFC 3339. */
   readonly date: string;
   readonly seed: number;
+  /** As it was run. */
+  readonly scenario: Scenario;
   readonly tookSeconds: number;
   readonly policies: readonly PolicyHeading[];
   readonly subjects: readonly SubjectHeading[];

@@ -25,7 +25,12 @@ export interface Reached {
   readonly isReached: boolean;
   /** From the start of the client, as a program, to the last byte of the page; null if it did not come. */
   readonly bootstrapMs: number | null;
+  /** How far the last try came; null if the page did. */
+  readonly why: string | null;
 }
+
+/** What came of one try to fetch something, or how far it came. */
+type Fetched = { readonly got: Download; readonly why: null } | { readonly got: Download | null; readonly why: string };
 
 const RETRY_MS = 500;
 /** Nobody waits longer for a download that does not move. */
@@ -59,24 +64,27 @@ export async function withClient<T>(
   });
 }
 
-/** Fetches the page until it comes whole or the signal says that it is too late; null then. */
-export async function fetchPage(env: Env, client: SubjectClient, signal: AbortSignal): Promise<Download | null> {
-  const page = await fetchOnce(env, client, {
+/** Fetches the page until it comes whole or the signal says that it is too late. */
+export async function fetchPage(env: Env, client: SubjectClient, signal: AbortSignal): Promise<Fetched> {
+  const page = await fetchOnce(client, {
     bytes: PAGE_BYTES,
     signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]),
   });
-  if (page?.isWhole) return page;
-  if (signal.aborted) return null;
+  if (page.why === null || signal.aborted) return page;
   await sleep(env, RETRY_MS, signal).catch(() => {});
-  return signal.aborted ? null : fetchPage(env, client, signal);
+  return signal.aborted ? page : fetchPage(env, client, signal);
 }
 
-async function fetchOnce(_env: Env, client: SubjectClient, options: DownloadOptions): Promise<Download | null> {
+async function fetchOnce(client: SubjectClient, options: DownloadOptions): Promise<Fetched> {
+  let why = 'the client was not ready';
   try {
     await client.ready(options.signal);
-    return await download(await client.connect(options.signal), options);
+    why = 'the client connected to nothing';
+    const got = await download(await client.connect(options.signal), options);
+    if (got.isWhole) return { got, why: null };
+    return { got, why: got.bytes === 0 ? 'no byte came' : 'only a part came' };
   } catch {
-    return null;
+    return { got: null, why };
   }
 }
 
@@ -91,12 +99,9 @@ export function tryToReach(
   },
 ): Promise<Reached> {
   return withClient(world, options, async (client, startedMs) => {
-    const page = await fetchPage(
-      world.env,
-      client,
-      AbortSignal.any([world.signal, AbortSignal.timeout(options.capMs)]),
-    );
-    return { isReached: page !== null, bootstrapMs: page === null ? null : performance.now() - startedMs };
+    const signal = AbortSignal.any([world.signal, AbortSignal.timeout(options.capMs)]);
+    const { why } = await fetchPage(world.env, client, signal);
+    return { isReached: why === null, bootstrapMs: why === null ? performance.now() - startedMs : null, why };
   });
 }
 
@@ -105,6 +110,8 @@ export interface Survival extends Download {
   readonly wantedBytes: number;
   /** Connections that the censor has seen of this user. */
   readonly connections: number;
+  /** How far it came; null if it is whole. */
+  readonly why: string | null;
 }
 
 /** One long download through a fresh client. */
@@ -123,7 +130,7 @@ export function tryToSurvive(
   return withClient(world, options, async (client) => {
     const signal = AbortSignal.any([world.signal, AbortSignal.timeout(capMs)]);
     const none = { bytes: 0, isWhole: false, ms: capMs, firstByteMs: null, longestStallMs: capMs };
-    const got = (await fetchOnce(world.env, client, { bytes, rate, signal, patienceMs: STALL_MS })) ?? none;
-    return { ...got, wantedBytes: bytes, connections: censor.counts(userHost).connections };
+    const { got, why } = await fetchOnce(client, { bytes, rate, signal, patienceMs: STALL_MS });
+    return { ...(got ?? none), why, wantedBytes: bytes, connections: censor.counts(userHost).connections };
   });
 }
