@@ -5,6 +5,8 @@ export type CutWay = 'rst' | 'fin' | 'stall';
 export interface CutterMode {
   /** Cut each connection so long after it began; 0: never by itself. For connections from now on. */
   readonly cutAfterMs?: number;
+  /** Cut each connection once so many bytes have come on it, both ways together; 0: never. For connections from now on. */
+  readonly cutAfterBytes?: number;
   /** Count `cutAfterMs` from when so many bytes came back from the target. For connections from now on. */
   readonly armBytes?: number;
   /** Cut at most so many times from now on. */

@@ -1,7 +1,7 @@
 // A TCP proxy that does to connections what a hostile or bad network does: cuts, stalls, slows, delays, goes dark.
 // cutter.mjs is its command line; tests use `createCutter` in their own process. Types: cutter-core.d.mts.
 import { connect, createServer } from 'node:net';
-import { Delay, Line, Throttle } from './cutter-stages.mjs';
+import { Allowance, Delay, Line, Throttle } from './cutter-stages.mjs';
 
 const WAYS = ['rst', 'fin', 'stall'];
 const OUTAGES = ['refuse', 'blackhole'];
@@ -114,7 +114,7 @@ class Cutter {
 
   setMode({ cuts, lineKbps, ...rest }) {
     if (rest.how !== undefined && !WAYS.includes(rest.how)) throw new Error(`how: one of ${WAYS.join(', ')}`);
-    for (const name of ['cutAfterMs', 'armBytes', 'how', 'throttleKbps', 'delayMs']) {
+    for (const name of ['cutAfterMs', 'cutAfterBytes', 'armBytes', 'how', 'throttleKbps', 'delayMs']) {
       if (rest[name] !== undefined) this.#options[name] = rest[name];
     }
     if (cuts !== undefined) this.#cutsLeft = cuts;
@@ -156,19 +156,21 @@ class Cutter {
     this.#say('listening', { address: this.address });
   }
 
-  #stages(direction) {
+  #stages(direction, allowance) {
     const { throttleKbps, delayMs } = this.#options;
     const list = [];
     if (throttleKbps) list.push(new Throttle(new Line(throttleKbps)));
     if (this.#lines) list.push(new Throttle(this.#lines[direction]));
     if (delayMs) list.push(new Delay(delayMs));
+    if (allowance !== null) list.push(new Allowance(allowance));
     return list;
   }
 
   #accept(client) {
-    const { target: address, armBytes, cutAfterMs, delayMs = 0 } = this.#options;
+    const { target: address, armBytes, cutAfterMs, cutAfterBytes, delayMs = 0 } = this.#options;
     const target = connect({ ...address, noDelay: true, allowHalfOpen: true });
-    const stages = (direction) => this.#stages(direction);
+    const allowance = cutAfterBytes ? { left: cutAfterBytes, onSpent: () => this.#cut(link) } : null;
+    const stages = (direction) => this.#stages(direction, allowance);
     const link = new Link({ id: ++this.#opened, client, target, stages, carried: this.carried });
     this.#links.add(link);
     this.#say('open', { connection: link.id });

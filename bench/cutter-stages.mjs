@@ -89,3 +89,20 @@ export class Delay extends Transform {
     done(error);
   }
 }
+
+/** Lets `allowance.left` bytes through, which both directions share, then no more; calls `allowance.onSpent` once the last are on their way. */
+export class Allowance extends Transform {
+  constructor(allowance) {
+    super();
+    this.allowance = allowance;
+  }
+
+  _transform(chunk, _encoding, done) {
+    const { allowance } = this;
+    const passed = chunk.subarray(0, allowance.left);
+    allowance.left -= passed.length;
+    if (passed.length > 0) this.push(passed);
+    if (passed.length > 0 && allowance.left === 0) setImmediate(allowance.onSpent);
+    done();
+  }
+}

@@ -36,6 +36,8 @@ export const REMEMBERED_NETWORKS = 16;
 export const REMEMBERED_WAYS = 8;
 /** The most that the file of all this holds, in bytes. */
 export const MAX_MEMORY_BYTES: number = 64 * 1024;
+/** The most connections to one address, with those that only linger, which go first (C33). */
+export const CONNS_PER_ADDRESS = 12;
 /** Connections that are being made to one host at once. */
 export const DIALS_PER_HOST = 4;
 /** Lookups of the system at once: they take threads that files need, too. */

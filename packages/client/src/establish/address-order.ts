@@ -3,8 +3,18 @@ import type { Clock } from '@rozan/tunnel';
 /** For so long an address that did not answer stands behind the others. */
 const FAILED_MS = 30_000;
 
+/** A connection, as far as it is counted. */
+export interface CountedConn {
+  once(event: 'linger' | 'close', listener: () => void): unknown;
+  destroy(): unknown;
+}
+
 interface Place {
-  conns: number;
+  /** Connections that are being made. */
+  dialling: number;
+  readonly open: Set<CountedConn>;
+  /** Those of them that have been given up and only take their leave, the oldest first. */
+  readonly lingering: Set<CountedConn>;
   failedAtMs: number;
   workedAtMs: number;
 }
@@ -36,7 +46,13 @@ export class AddressOrder<Address> {
     this.#places = new Map(
       addresses.map((address) => [
         address,
-        { conns: 0, failedAtMs: Number.NEGATIVE_INFINITY, workedAtMs: Number.NEGATIVE_INFINITY },
+        {
+          dialling: 0,
+          open: new Set<CountedConn>(),
+          lingering: new Set<CountedConn>(),
+          failedAtMs: Number.NEGATIVE_INFINITY,
+          workedAtMs: Number.NEGATIVE_INFINITY,
+        },
       ]),
     );
   }
@@ -51,11 +67,11 @@ export class AddressOrder<Address> {
     const nowMs = this.#clock.monotonicMs();
     const { spread, perAddress, isAvoided, place: placeOf } = this.#options;
     const [isSpread, most] = [spread(), perAddress()];
-    const rank = (address: Address, { conns, failedAtMs, workedAtMs }: Place): readonly number[] => [
-      conns >= most ? 1 : 0,
+    const rank = (address: Address, { open, failedAtMs, workedAtMs }: Place): readonly number[] => [
+      open.size >= most ? 1 : 0,
       isAvoided?.(address) ? 1 : 0,
       nowMs - failedAtMs < FAILED_MS ? 1 : 0,
-      isSpread ? conns : 0,
+      isSpread ? open.size : 0,
       -workedAtMs,
       placeOf?.(address) ?? 0,
     ];
@@ -65,15 +81,37 @@ export class AddressOrder<Address> {
     return ranked.map(({ address }) => address);
   }
 
-  /** A connection to the address became a carrier. Returns what is to be called when it has closed. */
-  noteWorked(address: Address): () => void {
+  /** A connection to the address became a carrier. */
+  noteWorked(address: Address, conn: CountedConn): void {
     const place = this.#places.get(address);
-    if (place === undefined) return () => {};
+    if (place === undefined) return;
     place.workedAtMs = this.#clock.monotonicMs();
     place.failedAtMs = Number.NEGATIVE_INFINITY;
-    place.conns += 1;
+    place.open.add(conn);
+    conn.once('linger', () => place.lingering.add(conn));
+    conn.once('close', () => {
+      place.open.delete(conn);
+      place.lingering.delete(conn);
+    });
+  }
+
+  /**
+   * Takes a place for a connection to the address that is about to be made; null when there are `most` without those that only linger, which are
+   * closed to make room. The function that it returns gives the place back: when there is no connection, or when it has been noted.
+   */
+  enter(address: Address, most: number): (() => void) | null {
+    const place = this.#places.get(address);
+    if (place === undefined) return () => {};
+    const surplus = place.open.size + place.dialling + 1 - most;
+    if (surplus > place.lingering.size) return null;
+    for (const conn of [...place.lingering].slice(0, Math.max(0, surplus))) {
+      place.open.delete(conn);
+      place.lingering.delete(conn);
+      conn.destroy();
+    }
+    place.dialling += 1;
     return () => {
-      place.conns -= 1;
+      place.dialling -= 1;
     };
   }
 

@@ -1,6 +1,12 @@
 import { type ClientAttach, isAvoided, parseHostPort, type ServerEntry, type TacticsSettings } from '@rozan/protocol';
-import { type AttachedCarrier, type Attempt, type Env, RelayClock, race, TunnelError } from '@rozan/tunnel';
-import { ADDRESS_STAGGER_MS, CARRIER_ATTEMPT_MS, SYNC_DOUBT_FAILURES } from '../limits.ts';
+import { type AttachedCarrier, type Attempt, type Env, RelayClock, race, sleep, TunnelError } from '@rozan/tunnel';
+import {
+  ADDRESS_STAGGER_MS,
+  CARRIER_ATTEMPT_MS,
+  CONNS_PER_ADDRESS,
+  ROOM_WAIT_MS,
+  SYNC_DOUBT_FAILURES,
+} from '../limits.ts';
 import { AddressOrder } from './address-order.ts';
 import { attemptCarrier, type KnownRelay, type Patience } from './attempt.ts';
 import { type Candidate, candidatesOf } from './candidates.ts';
@@ -161,16 +167,30 @@ export class RelayDialer {
 
   async #attempt(candidate: Candidate, options: DialOneOptions): Promise<AttachedCarrier> {
     const { limits, resolve, onFailure } = this.#tools;
-    const end = await limits.enter(hostOf(candidate), options.signal);
+    const leave = await this.#enter(candidate, options.signal);
+    const end = await limits.enter(hostOf(candidate), options.signal).catch((error: unknown) => {
+      leave();
+      throw error;
+    });
     try {
       const attached = await attemptCarrier(this.#env, candidate, {
         ...options,
         ...{ entry: this.entry, relayClock: this.relayClock, resolve, onFailure },
       });
-      attached.link.conn.once('close', this.#order.noteWorked(candidate));
+      this.#order.noteWorked(candidate, attached.link.conn);
       return attached;
     } finally {
       end();
+      leave();
+    }
+  }
+
+  /** Waits for a place among the connections to an address; what is silent there is given up before long. Rejects with the signal's reason. */
+  async #enter(candidate: Candidate, signal: AbortSignal): Promise<() => void> {
+    for (;;) {
+      const leave = this.#order.enter(candidate, CONNS_PER_ADDRESS);
+      if (leave !== null) return leave;
+      await sleep(this.#env, ROOM_WAIT_MS, signal);
     }
   }
 }

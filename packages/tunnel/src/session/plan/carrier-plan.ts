@@ -114,7 +114,7 @@ const CANARY_MS = 60_000;
 /** One after the other does at a limit that may be chance, within this time; it costs little against a wrong limit. */
 const UNPROVEN_CANARY_MS = 2000;
 /** What a canary of bytes carries is held up when it dies: where it is a session's only carrier, there is more time between two. */
-const LONE_CANARY_MS = 15_000;
+const LONE_CANARY_MS = 5000;
 /** It goes so far, in age or bytes. */
 export const CANARY_REACH = 2;
 /** Of what a canary of bytes may carry it carries at least so much, which is beyond the limit. */

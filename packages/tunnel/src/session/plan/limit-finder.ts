@@ -31,6 +31,10 @@ const KNOWN = 0.4;
 const MARGIN = { ageMs: 0.05, bytes: 0.1 };
 /** Ends before this age, or these bytes, say that the path is broken and not that it is limited; with less no carrier could be of use. */
 const LEAST = { ageMs: 1000, bytes: 6000 };
+/** Who lets more through than this by a carrier need not be reckoned with. */
+const MOST_LIMIT_BYTES = 4_000_000;
+/** A limit of bytes that canaries have outlived goes up to so many times what they have shown; one that is too high is found lower again. */
+const RAISE = 2;
 /** Fewer bytes a millisecond are pings and little else: what dies idle does not die of its bytes, of which there are as many as it is old. */
 const LEAST_RATE = 0.1;
 
@@ -51,12 +55,13 @@ interface Belief {
   readonly proven: number | null;
   /** So many ends have to be alike. */
   readonly alike: number;
-  /** Canaries in a row that have outlived the limit, and that have not. */
-  readonly lived: number;
+  /** The latest canaries in a row that have outlived the limit. */
+  readonly outlivers: readonly CanaryEnd[];
+  /** Canaries in a row that have died at the limit. */
   readonly died: number;
 }
 
-const NO_BELIEF: Belief = { limit: null, proven: null, alike: LEAST_ALIKE, lived: 0, died: 0 };
+const NO_BELIEF: Belief = { limit: null, proven: null, alike: LEAST_ALIKE, outlivers: [], died: 0 };
 
 /** A canary that was alive this far beyond a limit has outlived it, whatever it died of then. */
 const OUTLIVED: Readonly<Record<Measure, number>> = { ageMs: 1 + 2 * ALIKE.ageMs, bytes: 1 + 1.5 * ALIKE.bytes };
@@ -120,16 +125,23 @@ export class LimitFinder {
     if (belief.limit === null) return false;
     const hasOutlived = alive >= OUTLIVED[measure] * belief.limit;
     if (!hasOutlived && (dead === null || dead < (1 - ALIKE[measure]) * belief.limit)) return false;
-    const lived = hasOutlived ? belief.lived + 1 : 0;
+    const outlivers = hasOutlived ? [...belief.outlivers, { alive, dead }] : [];
     const died = hasOutlived ? 0 : belief.died + 1;
-    if (lived === CANARIES) {
-      const fallback = this.isUnproven(measure) ? belief.proven : null;
-      this.#set(measure, { limit: fallback, proven: fallback, alike: Math.min(MOST_ALIKE, belief.alike + 1) });
+    if (outlivers.length === CANARIES) {
+      this.#refute(measure, outlivers);
       return true;
     }
-    this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, lived, died } };
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, outlivers, died } };
     if (died === CANARIES) this.#prove(measure);
     return false;
+  }
+
+  /** What canaries have outlived is no limit; it may have been taken for lower than it is. */
+  #refute(measure: Measure, outlivers: readonly CanaryEnd[]): void {
+    const belief = this.#beliefs[measure];
+    const fallback = this.isUnproven(measure) ? belief.proven : null;
+    const limit = raise(measure, outlivers) ?? fallback;
+    this.#set(measure, { limit, proven: fallback, alike: Math.min(MOST_ALIKE, belief.alike + 1) });
   }
 
   #prove(measure: Measure): void {
@@ -139,7 +151,7 @@ export class LimitFinder {
 
   /** What was seen under another limit says nothing about the next. */
   #set(measure: Measure, change: Partial<Belief>): void {
-    this.#beliefs = { ...this.#beliefs, [measure]: { ...this.#beliefs[measure], ...change, lived: 0, died: 0 } };
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...this.#beliefs[measure], ...change, outlivers: [], died: 0 } };
     this.#ends = [];
   }
 
@@ -164,6 +176,18 @@ interface Judgement {
   readonly limit: number;
   /** At most 1 for ends that are alike. */
   readonly unlikeness: number;
+}
+
+/**
+ * A limit that does not contradict these canaries; null: there is none. Where they died alike is one. Of what was sent nobody knows how much got
+ * through before a carrier died, so that a limit of bytes may be taken for far too low: it goes up in steps.
+ */
+function raise(measure: Measure, outlivers: readonly CanaryEnd[]): number | null {
+  const deaths = outlivers.map(({ dead }) => dead ?? Number.POSITIVE_INFINITY);
+  const [least, most] = [Math.min(...deaths), Math.max(...deaths)];
+  if (Number.isFinite(most) && most <= (1 + ALIKE[measure]) * least) return (1 - MARGIN[measure]) * least;
+  const shown = Math.min(...outlivers.map(({ alive }) => alive));
+  return measure === 'bytes' && shown <= MOST_LIMIT_BYTES ? RAISE * shown : null;
 }
 
 /** An age lies between the highest at which one was alive and the least at which one was dead. */

@@ -14,6 +14,8 @@ const ENOUGH = 0.9;
 /** After a change for nothing the next waits so long, twice as long each time. */
 const FIRST_REST_MS = 60_000;
 const LONGEST_REST_MS = 3_600_000;
+/** After a trial in which there was not enough to carry. */
+const SHORT_REST_MS = 5000;
 /** With more carriers than one, fewer are tried so often. */
 const NARROW_AFTER_MS = 600_000;
 /** Nothing much has happened for so long: one carrier does, until it is busy again. */
@@ -83,8 +85,12 @@ export class WidthSearch {
 
   #onIdle(nowMs: number): void {
     this.#rates = [];
-    // There was not enough to carry to tell.
-    if (this.#trial !== null) this.#endTrial(this.#trial.from, nowMs);
+    if (this.#trial !== null) {
+      const { from } = this.#trial;
+      this.#trial = null;
+      this.#restUntilMs = nowMs + SHORT_REST_MS;
+      this.#setWidth(from);
+    }
     if (nowMs - this.#busyAtMs >= IDLE_MS) this.#setWidth(1);
   }
 
