@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Conn, Target } from '@rozan/tunnel';
 import { closeConn, joinConn, resetConn } from './conn-ends.ts';
 import { SOCKS_HANDSHAKE_MS } from './limits.ts';
@@ -52,7 +53,8 @@ function readRequest(context: ProxyContext, conn: Conn): Promise<SocksRequest | 
         if (event.type === 'refused') refuse(event.reason, event.bytes);
         if (event.type !== 'connect' && event.type !== 'associate') continue;
         settle(event);
-        conn.pause();
+        // Only the stream: a socket's own `pause` would have the kernel told twice, and most streams are opened before more comes.
+        Readable.prototype.pause.call(conn);
         if (event.type === 'connect' && event.rest.length > 0) conn.unshift(event.rest);
       }
     };

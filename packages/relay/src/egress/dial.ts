@@ -30,7 +30,8 @@ export interface EgressOptions {
   readonly rules: GuardRules;
 }
 
-async function findAddresses(host: string, resolver: Resolver): Promise<readonly string[]> {
+/** The addresses of a host: at once where it is one itself. */
+function findAddresses(host: string, resolver: Resolver): readonly string[] | Promise<readonly string[]> {
   const read = readHost(host);
   if (read.kind === 'address') return [read.address];
   if (read.kind === 'malformed') throw new EgressError('name-not-found');
@@ -78,23 +79,22 @@ class GuardedEgress implements Egress {
   }
 
   async locate(target: Target): Promise<string> {
-    const allowed = await this.#findAllowed(target);
+    const allowed = this.#allowedOf(target, await findAddresses(target.host, this.#options.resolver));
     const literal = allowed.find((each) => ipVersion(each) === 4) ?? allowed[0];
     const address = literal === undefined ? undefined : parseIpAddress(literal);
     if (address === undefined) throw new EgressError('forbidden');
     return formatIpAddress(address);
   }
 
-  async #findAllowed(target: Target): Promise<readonly string[]> {
-    const { resolver, rules } = this.#options;
-    const found = await findAddresses(target.host, resolver);
-    const allowed = found.filter((literal) => isAllowed(literal, target.port, rules));
+  #allowedOf(target: Target, found: readonly string[]): readonly string[] {
+    const allowed = found.filter((literal) => isAllowed(literal, target.port, this.#options.rules));
     if (allowed.length === 0) throw new EgressError('forbidden');
     return allowed;
   }
 
   async #connect(target: Target, signal: AbortSignal): Promise<Conn> {
-    const allowed = await untilAborted(this.#findAllowed(target), signal);
+    const found = findAddresses(target.host, this.#options.resolver);
+    const allowed = this.#allowedOf(target, found instanceof Promise ? await untilAborted(found, signal) : found);
     const literals = interleaveFamilies(allowed).slice(0, EGRESS_BOUNDS.addressesPerName);
     return raceConnect(this.#env.clock, literals, {
       attempt: (literal, losers) => this.#dial(literal, target.port, losers),

@@ -3,6 +3,7 @@ import { EgressError } from './egress-error.ts';
 
 /** Puts the families in turns, beginning with the one of the first address (RFC 8305 §4), and keeps the order inside each. */
 export function interleaveFamilies(literals: readonly string[]): readonly string[] {
+  if (literals.length < 2) return literals;
   const unique = [...new Set(literals)];
   const first = unique[0]?.includes(':');
   const preferred = unique.filter((literal) => literal.includes(':') === first);
@@ -43,12 +44,27 @@ function egressErrorOf(errors: readonly unknown[]): EgressError {
  */
 export function raceConnect(clock: Clock, literals: readonly string[], options: ConnectOptions): Promise<Conn> {
   const { attempt, staggerMs, signal } = options;
+  const [only] = literals;
+  if (only !== undefined && literals.length === 1) return connectAlone(only, options);
   const attempts = literals.map(
     (literal): Attempt<Conn> =>
       (losers) =>
         attempt(literal, losers),
   );
   return race(clock, attempts, { staggerMs, signal, discard, failureOf: egressErrorOf });
+}
+
+/** A race of one, which is most of them: without what a race costs. */
+async function connectAlone(literal: string, { attempt, signal }: ConnectOptions): Promise<Conn> {
+  signal.throwIfAborted();
+  try {
+    const conn = await attempt(literal, signal);
+    if (!signal.aborted) return conn;
+    discard(conn);
+  } catch (error) {
+    if (!signal.aborted) throw egressErrorOf([error]);
+  }
+  throw signal.reason;
 }
 
 function discard(conn: Conn): void {

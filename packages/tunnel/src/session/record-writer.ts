@@ -136,11 +136,18 @@ export class RecordWriter {
 
   /** Writes what waits and may go now, over all carriers that are in use. */
   flush(carriers: CarrierSet): void {
+    if (!this.#hasWork(carriers)) return;
     const { inUse } = carriers;
     for (const carrier of inUse) carrier.cork();
     const elsewhereBytes = carriers.bytesBefore(inUse);
-    while (this.#writeNext(inUse, { carriers, elsewhereBytes }));
+    while (this.#hasWork(carriers) && this.#writeNext(inUse, { carriers, elsewhereBytes }));
     for (const carrier of inUse) carrier.uncork();
+  }
+
+  /** Whether anything waits: most of what happens to a session leaves nothing to send. */
+  #hasWork(carriers: CarrierSet): boolean {
+    if (this.#control.length > 0 || this.#sendable.size > 0 || !this.#datagrams.isEmpty) return true;
+    return this.#ackRequested && carriers.owing.length > 0;
   }
 
   /** Writes the next record of what waits; false when there is nothing that may go now. */
