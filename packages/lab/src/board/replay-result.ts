@@ -40,6 +40,9 @@ export interface ReplayResult {
   readonly scenario: string;
   readonly title: string;
   readonly users: number;
+  readonly commit: string;
+  /** RFC 3339. */
+  readonly date: string;
   readonly timeScale: number;
   readonly phases: readonly PhaseResult[];
   /** Samples over the whole run; each list is as long as `seconds`. */

@@ -2,6 +2,7 @@
 import type { Env } from '@rozan/tunnel';
 import type { Middlebox } from '../censor/middlebox.ts';
 import { userHost } from './cell.ts';
+import { labCommit } from './commit.ts';
 import { type LabPolicy, startCensor } from './lab-policies.ts';
 import type { PhaseResult, ReplayResult } from './replay-result.ts';
 import { ReplayUser, type UserTally } from './replay-user.ts';
@@ -128,9 +129,9 @@ function atMost(text: string, value: number | null, most: number): Aim {
 /** What was asked of a phase, and whether it holds. */
 export function judgeAims(aims: PhaseAims, measures: PhaseResult['measures']): Aim[] {
   const share = ({ k, n }: { k: number; n: number }) => (n === 0 ? null : k / n);
-  const { connected, longDownloads, goodputShare, reconnectsPerUserHour, sessionsPerUser, backSeconds } = aims;
+  const { served, longDownloads, goodputShare, reconnectsPerUserHour, sessionsPerUser, backSeconds } = aims;
   return [
-    ...(connected === undefined ? [] : [atLeast('share with a session', share(measures.connected), connected)]),
+    ...(served === undefined ? [] : [atLeast('share of users that got something', share(measures.users), served)]),
     ...(longDownloads === undefined
       ? []
       : [atLeast('long downloads that came whole', share(measures.longDownloads), longDownloads)]),
@@ -239,6 +240,8 @@ export async function runReplay(env: Env, world: SessionWorld, run: ReplayRun): 
     scenario: run.name,
     title,
     users: users.length,
+    commit: labCommit(),
+    date: new Date().toISOString(),
     timeScale: run.timeScale,
     phases,
     series: sampling.series,

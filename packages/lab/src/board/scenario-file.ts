@@ -18,9 +18,9 @@ export interface MatrixScenario {
   readonly benignTimes: number;
 }
 
-/** What is asked of a phase: at least so much of `connected`, `longDownloads`, `goodputShare`; at most of the others. */
+/** What is asked of a phase: at least so much of `served` (the users that got something), `longDownloads`, `goodputShare`; at most of the others. */
 export interface PhaseAims {
-  readonly connected?: number;
+  readonly served?: number;
   readonly longDownloads?: number;
   readonly goodputShare?: number;
   readonly reconnectsPerUserHour?: number;

@@ -51,6 +51,15 @@ test('the page needs nothing from elsewhere, and shows text as text', async () =
   assert.match(page, /three \(not on this machine: x\)/);
 });
 
+test('what falls short is told on the page, and the adaptive client comes first', async () => {
+  const cell = { ...CELL, subject: 'one', policy: 'C01', failures: { 'no byte came': 1 } };
+  const [one, two] = BOARD.subjects;
+  assert.ok(one && two);
+  const page = await renderPage({ ...BOARD, subjects: [two, one], cells: [cell] });
+  assert.match(page, /falls short[\s\S]*C01<\/th><td>3\/4 got through, [^<]+<\/td><td>1 times: no byte came/);
+  assert.ok(page.indexOf('<span>one</span>') < page.indexOf('<span>two</span>'));
+});
+
 test('the table has a line for each policy, with the hit rate and what was skipped', () => {
   const text = formatScoreboard(BOARD);
   assert.match(text, /^C01 +3\/4 +· +5\/40 +–$/m);

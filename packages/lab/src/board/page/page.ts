@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { CellResult } from '../cell.ts';
 import { cellOf, falsePositivesOf, type PolicyHeading, type Scoreboard, shareText, tallyText } from '../scoreboard.ts';
+import { findShortfalls } from '../shortfalls.ts';
 import { addTallies } from '../statistics.ts';
 import { escapeHtml } from './escape-html.ts';
 import { renderReplay } from './replay-section.ts';
@@ -26,8 +27,13 @@ function renderCell(cell: CellResult | undefined, classes: string): string {
   return `<td class="cell ${classes}" data-share tabindex="0" style="--share:${share}%" title="${escapeHtml(facts.join('\n'))}"><span class="${mark}">${share}<i> %</i></span></td>`;
 }
 
+/** The adaptive client stands beside the names of the censors, where a phone shows it. */
+function columnsOf({ subjects }: Scoreboard): Scoreboard['subjects'] {
+  return subjects.toSorted((a, b) => Number(b.isAdaptive) - Number(a.isAdaptive));
+}
+
 function renderRow(board: Scoreboard, policy: PolicyHeading): string {
-  const cells = board.subjects.map((subject) =>
+  const cells = columnsOf(board).map((subject) =>
     renderCell(cellOf(board, policy.id, subject.name), subject.isAdaptive ? 'adaptive' : ''),
   );
   const control = board.controls.find((each) => each.policy === policy.id);
@@ -37,18 +43,38 @@ function renderRow(board: Scoreboard, policy: PolicyHeading): string {
 }
 
 function renderHeatMap(board: Scoreboard): string {
-  const heads = board.subjects.map(({ name }) => `<th scope="col"><span>${escapeHtml(name)}</span></th>`);
+  const heads = columnsOf(board).map(({ name }) => `<th scope="col"><span>${escapeHtml(name)}</span></th>`);
   const rows = board.policies.map((policy) => renderRow(board, policy));
+  const head = `<tr><td></td>${heads.join('')}<th scope="col"><span>control hit</span></th><th scope="col"><span>benign broken</span></th></tr>`;
   const labels = board.subjects.map(({ name, labels: { nDPI = 'not asked' } }) => `${name}: ${nDPI}`);
   return `<p class="key"><span class="ramp"></span>Share of fresh sessions that fetched a page, 0 to 100 %. <span class="broken">Dotted</span>: the long download did not come whole. Framed: the adaptive client.</p>
-<div class="wide"><table class="heat"><thead><tr><td></td>${heads.join('')}<th scope="col"><span>control hit</span></th><th scope="col"><span>benign broken</span></th></tr></thead>
-<tbody>${rows.join('\n')}</tbody></table></div>
+<div class="wide"><table class="heat"><thead>${head}</thead>
+<tbody>${rows.join('\n')}</tbody><tfoot>${head}</tfoot></table></div>
 <p class="detail" id="detail" aria-live="polite"></p>
 <p class="faint">What nDPI calls their traffic: ${escapeHtml(labels.join(', '))}.</p>`;
 }
 
+/** The cells that are not what they have to be; nothing where there are none. */
+function renderShortfalls(board: Scoreboard): string {
+  const rows = findShortfalls(board).map(
+    ({ policy, what, why }) =>
+      `<tr><th scope="row">${escapeHtml(policy)}</th><td>${escapeHtml(what)}</td><td>${escapeHtml(why)}</td></tr>`,
+  );
+  if (rows.length === 0) return '';
+  return `<h2>Where the adaptive client falls short</h2><p>It has to get through in 95 % of fresh sessions, and every long download has to come whole.</p>
+<div class="wide"><table><tbody>${rows.join('\n')}</tbody></table></div>`;
+}
+
 function fact(value: string, text: string): string {
   return `<div class="fact"><b>${value}</b>${text}</div>`;
+}
+
+/** Of a replay: how much of what was asked holds. */
+function replayFacts({ replay }: Scoreboard): string[] {
+  if (replay === null) return [];
+  const aims = replay.phases.flatMap((phase) => phase.aims);
+  const held = { k: aims.filter(({ holds }) => holds).length, n: aims.length };
+  return [fact(tallyText(held), `aims that hold in “${escapeHtml(replay.title)}”, lived by ${replay.users} clients`)];
 }
 
 function renderFacts(board: Scoreboard): string {
@@ -75,6 +101,7 @@ function renderFacts(board: Scoreboard): string {
     .toSorted((a, b) => b.tally.k / b.tally.n - a.tally.k / a.tally.n)[0];
   if (best !== undefined)
     facts.push(fact(shareText(best.tally), `the same of the best peer, ${escapeHtml(best.name)}`));
+  facts.push(...replayFacts(board));
   return facts.length === 0 ? '' : `<div class="facts">${facts.join('')}</div>`;
 }
 
@@ -107,7 +134,7 @@ export async function renderPage(board: Scoreboard): Promise<string> {
       ? ''
       : `${renderFacts(board)}<h2>Who gets through which censor</h2>
 <p>Each row is one documented behaviour of a censor, each column a tunnel. Real programs on both sides; the censor stands between them. Touch or point at a cell, or at the name of a censor, for more.</p>
-${renderHeatMap(board)}${renderPolicies(board)}`;
+${renderHeatMap(board)}${renderShortfalls(board)}${renderPolicies(board)}`;
   const skipped = board.skipped.map(({ name, why }) => `${escapeHtml(name)} (${escapeHtml(why)})`).join(', ');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">

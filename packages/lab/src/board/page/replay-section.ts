@@ -39,11 +39,36 @@ function renderPhase(phase: PhaseResult): string {
 <p>${escapeHtml(phase.history)}</p><dl>${facts.join('')}</dl>${aims.join('')}</section>`;
 }
 
+/** All phases in one look: what was asked, and what it did to users. */
+function renderOverview({ phases }: ReplayResult): string {
+  const rows = phases.map(({ id, name, measures, aims }) => {
+    const { users, pages, pageSecondsP50, goodputShare, longestStallSeconds, carriersPerUser } = measures;
+    const isMissed = aims.some(({ holds }) => !holds);
+    const verdict = isMissed ? '<b class="missed">✕ missed</b>' : '✓ held';
+    const cells = [
+      tallyText(users),
+      tallyText(pages),
+      number(pageSecondsP50, 's'),
+      goodputShare === null ? '–' : `${Math.round(goodputShare * 100)} %`,
+      number(longestStallSeconds, 's'),
+      number(carriersPerUser),
+      aims.length === 0 ? '–' : verdict,
+    ];
+    const heading = `${escapeHtml(id)} <small>${escapeHtml(name)}</small>`;
+    return `<tr><th scope="row">${heading}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+  });
+  const heads = ['served', 'pages', 'page p50', 'goodput', 'stall', 'carriers', 'aims'];
+  return `<div class="wide"><table class="overview"><thead><tr><td></td>${heads.map((head) => `<th scope="col">${head}</th>`).join('')}</tr></thead>
+<tbody>${rows.join('\n')}</tbody></table></div>
+<p class="faint">Served: users that got anything. Stall: the longest of all downloads. Carriers: new connections for each user.</p>`;
+}
+
 /** The replay's part of the page. */
 export function renderReplay(replay: ReplayResult): string {
   const notes = replay.notes.map((note) => `<p class="faint">${escapeHtml(note)}</p>`);
   return `<h2>${escapeHtml(replay.title)}</h2>
-<p>${replay.users} real clients live through the phases one after the other. Rules count in real seconds; only the days between are left out.</p>
+<p>${replay.users} real clients at commit ${escapeHtml(replay.commit)} (${escapeHtml(replay.date.slice(0, 10))}, phases at ${replay.timeScale} of their length) live through the phases one after the other. Rules count in real seconds; only the days between are left out.</p>
+${renderOverview(replay)}
 <h3>Users with a session</h3><div class="chart" id="chart-connected"></div>
 <h3>Goodput</h3><div class="chart" id="chart-goodput"></div>
 <h3>New carriers</h3><div class="chart" id="chart-carriers"></div>
