@@ -26,12 +26,18 @@ interface OwnRelay {
 }
 
 const READY_MS = 30_000;
+/** `relay init` picks free ports, which anybody may take before the relay listens. */
+const RELAY_TRIES = 4;
 const EVENT_LINE = /^\{.*"event":/;
 
-/** Starts a relay with all ways, as a program of its own. */
-async function startOwnRelay(world: SubjectWorld, ways: readonly OwnWay[], host: string): Promise<OwnRelay> {
+/** Starts a relay with all ways, as a program of its own; once more when another program has taken a port in the meantime. */
+async function startOwnRelay(
+  world: SubjectWorld,
+  { ways, host }: { readonly ways: readonly OwnWay[]; readonly host: string },
+  triesLeft = RELAY_TRIES,
+): Promise<OwnRelay> {
   const { programs, serverHost, site } = world;
-  const folder = join(world.folder, `relay-${host}`);
+  const folder = join(world.folder, `relay-${host}-${triesLeft}`);
   const listen = ways.flatMap(({ transport, options, port }) => [
     '--listen',
     `${transport}=${serverHost}:${world.usesSeenPorts === true ? port : 0}${options === '' ? '' : `,${options}`}`,
@@ -43,7 +49,13 @@ async function startOwnRelay(world: SubjectWorld, ways: readonly OwnWay[], host:
   opened.close();
   const allow = ['--egress-allow', `${site.host}/32:${site.port}`];
   const args = ['relay', '--data', folder, '--workers', '1', '--metrics', 'off', '--json', ...allow];
-  await programs.startRozan(args).said(/"event":"ready"/, AbortSignal.timeout(READY_MS));
+  try {
+    await programs.startRozan(args).said(/"event":"ready"/, AbortSignal.timeout(READY_MS));
+  } catch (cause) {
+    const isTaken = cause instanceof Error && cause.message.includes('EADDRINUSE');
+    if (!isTaken || triesLeft <= 1) throw cause;
+    return startOwnRelay(world, { ways, host }, triesLeft - 1);
+  }
   return { config, ways, host };
 }
 
@@ -98,7 +110,7 @@ export async function startOwnSubjects(
   ways: readonly OwnWay[],
   options: { readonly relayHosts: readonly string[]; readonly adaptive: string },
 ): Promise<Subject[]> {
-  const relays = await Promise.all(options.relayHosts.map((host) => startOwnRelay(world, ways, host)));
+  const relays = await Promise.all(options.relayHosts.map((host) => startOwnRelay(world, { ways, host })));
   const [first] = relays;
   if (first === undefined) throw new Error('a relay is needed');
   const subject = (name: string, chosen: readonly OwnWay[], used: readonly OwnRelay[]): Subject => ({
