@@ -18,6 +18,7 @@ export interface OwnWay {
 }
 
 interface OwnRelay {
+  readonly folder: string;
   readonly config: RelayConfig;
   /** Each by what the relay listens at in the same place of its list. */
   readonly ways: readonly OwnWay[];
@@ -56,7 +57,17 @@ async function startOwnRelay(
     if (!isTaken || triesLeft <= 1) throw cause;
     return startOwnRelay(world, { ways, host }, triesLeft - 1);
   }
-  return { config, ways, host };
+  return { folder, config, ways, host };
+}
+
+/** Makes relays siblings of each other, as those of a real network are; between them no censor stands. */
+async function makeSiblings({ programs }: SubjectWorld, relays: readonly OwnRelay[]): Promise<void> {
+  const pairs = relays.flatMap((relay) => relays.filter((other) => other !== relay).map((other) => ({ relay, other })));
+  for (const { relay, other } of pairs) {
+    const input = createEntryLink({ ...other.config, addresses: [] }, 'default', Date.now());
+    const add = programs.startRozan(['relay', 'siblings', 'add', '-', '--data', relay.folder], { input });
+    if ((await add.ended) !== 0) throw new Error(`relay siblings add: ${add.lines.join(' | ')}`);
+  }
 }
 
 /** An entry for one user, signed by the relay: some of its ways, at the addresses that `route` gives. */
@@ -113,6 +124,7 @@ export async function startOwnSubjects(
   const relays = await Promise.all(options.relayHosts.map((host) => startOwnRelay(world, { ways, host })));
   const [first] = relays;
   if (first === undefined) throw new Error('a relay is needed');
+  await makeSiblings(world, relays);
   const subject = (name: string, chosen: readonly OwnWay[], used: readonly OwnRelay[]): Subject => ({
     name,
     family: 'ours',
