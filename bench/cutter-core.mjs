@@ -1,5 +1,6 @@
 // A TCP proxy that does to connections what a hostile or bad network does: cuts, stalls, slows, delays, goes dark.
 // cutter.mjs is its command line; tests use `createCutter` in their own process. Types: cutter-core.d.mts.
+import { randomInt } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { Allowance, Delay, Line, Throttle } from './cutter-stages.mjs';
 
@@ -268,9 +269,24 @@ class Cutter {
   }
 }
 
+/** Below those that systems give to whoever asks for any: while an outage refuses connections the port is nobody's, and must not become another's. */
+const OWN_PORTS = [20_000, 32_000];
+const PORT_TRIES = 50;
+
+/** Listens at a free port of `OWN_PORTS`. */
+async function listenAnywhere(cutter, triesLeft = PORT_TRIES) {
+  try {
+    await cutter.listen(`127.0.0.1:${randomInt(...OWN_PORTS)}`);
+  } catch (error) {
+    if (error.code !== 'EADDRINUSE' || triesLeft === 0) throw error;
+    await listenAnywhere(cutter, triesLeft - 1);
+  }
+}
+
 /** Starts a cutter; see cutter-core.d.mts for what it takes and can do. */
-export async function createCutter({ listen = '127.0.0.1:0', ...options }) {
+export async function createCutter({ listen, ...options }) {
   const cutter = new Cutter(options);
-  await cutter.listen(listen);
+  if (listen === undefined) await listenAnywhere(cutter);
+  else await cutter.listen(listen);
   return cutter;
 }
