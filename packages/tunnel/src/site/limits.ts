@@ -21,4 +21,4 @@ export const MAX_PATH_CHARS = 1024;
 export const UPSTREAM_SILENCE_MS = 30_000;
 
 /** A site waits up to so long before each answer. The test of a client's message takes 0.02 to 0.15 ms. */
-export const MAX_HESITATION_MS = 6;
+export const MAX_HESITATION_MS = 8;
