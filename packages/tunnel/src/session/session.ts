@@ -296,10 +296,10 @@ export class Session {
       if (eliciting) carrier.elicited(record.length);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
+      this.#env.log({ event: 'session.violated', what: error.message });
       this.close('internal');
-      return;
     }
-    if (first) this.#live(carrier);
+    if (first && !this.#closed) this.#live(carrier);
   }
 
   #onBatch(carrier: Carrier): void {
