@@ -149,6 +149,16 @@ describe('Reassembly', () => {
     assert.throws(() => reassembly.insert(2 * MAX_GAPS + 2, Buffer.of(0), false), violation);
   });
 
+  it('takes a whole window behind one missing byte, in whatever pieces', () => {
+    for (const size of [1, 700, 1025, 1370, 2049]) {
+      const windowBytes = size === 1 ? 100_000 : 28 * 1024 * 1024;
+      const reassembly = new Reassembly();
+      const piece = Buffer.alloc(size);
+      for (let offset = 1; offset + size <= windowBytes; offset += size) reassembly.insert(offset, piece, false);
+      assert.ok(reassembly.heldRuns <= MAX_GAPS);
+    }
+  });
+
   it('puts small runs behind a gap together', () => {
     const reassembly = new Reassembly();
     for (let offset = 1; offset < 100_000; offset += 1) reassembly.insert(offset, Buffer.of(offset & 0xff), false);

@@ -1,7 +1,10 @@
 import { ProtocolError } from './errors.ts';
 
-/** The most separate runs of bytes that a stream holds while an earlier one is missing. */
-export const MAX_GAPS = 4096;
+/**
+ * The most runs of bytes that a stream holds while an earlier one is missing. Neighbours that are too large to be joined count each, so it has to be
+ * above the largest window (28 MiB) in runs of just over half of `JOINED_BYTES`: who keeps to the window must never break this.
+ */
+export const MAX_GAPS = 32_768;
 
 /** Runs that follow each other are put together up to this size: what a run costs beside its bytes must not be more than they. */
 const JOINED_BYTES = 2048;
