@@ -82,7 +82,7 @@ async function learn(world, { isLearnt, withBulk }) {
   return Math.round((performance.now() - start) / 1000);
 }
 
-/** The world of a drawn limit; what was measured in it, beside the same conversation without tunnel and limit. */
+/** The world of a drawn limit; what was measured in it, beside the same conversation of a client whose connections nobody limits. */
 async function drawnCase({ mode, isLearnt, lineKbps = LINE_KBPS, withBulk = false, fileMb = 0, talkMs }) {
   await using world = await startWorld({ cutters: [{ lineKbps, delayMs: DELAY_MS, ...mode }] });
   await using control = await startWorld({ cutters: [{ delayMs: DELAY_MS }], clientArgs: ['--carriers', '1'] });
