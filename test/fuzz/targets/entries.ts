@@ -12,6 +12,7 @@ import {
   parseShareLink,
 } from '../../../packages/protocol/src/share-link.ts';
 import { type FuzzTarget, holds } from '../target.ts';
+import { JSON_TRAPS, words } from '../words.ts';
 
 const allowedErrors = ['ProtocolError'];
 const PRIVATE_KEY = Buffer.alloc(32, 8);
@@ -72,21 +73,7 @@ function readText(input: Buffer): string {
   return `links ${Math.min(entries.length, 4)}`;
 }
 
-const words = (...texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
-const JSON_WORDS = words(
-  '"transports":',
-  '"params":{}',
-  '"addresses":[',
-  '"issued":',
-  '"__proto__":',
-  'null',
-  '[]',
-  '{}',
-  '1e999',
-  '-0',
-  '\\u0000',
-  '\\ud800',
-);
+const JSON_WORDS = [...words('"transports":', '"params":{}', '"addresses":[', '"issued":'), ...JSON_TRAPS];
 const LINK_WORDS = words('rozan://', 'ROZAN://Q/', '\n', '\r\n', '# ', '\u200b', '\ufeff', '\u00ab', '<', '>', '"');
 const LINK = formatShareLink(ENTRY);
 const SHORT = Buffer.alloc(80, 4);

@@ -5,6 +5,7 @@ import { cidrContains, parseCidr } from '../../../packages/relay/src/egress/cidr
 import { isAllowed, parseAllowRule } from '../../../packages/relay/src/egress/guard.ts';
 import { readHost } from '../../../packages/relay/src/egress/legacy-literal.ts';
 import { type FuzzTarget, holds } from '../target.ts';
+import { words } from '../words.ts';
 
 const toText = (input: Buffer): string => input.toString('latin1');
 
@@ -50,8 +51,6 @@ const CONFIG = formatRelayConfig({
   addresses: [],
   strangerIdleMs: 900_000,
 });
-
-const words = (...texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 
 export const RELAY_TARGETS: readonly FuzzTarget[] = [
   {

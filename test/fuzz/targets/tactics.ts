@@ -4,6 +4,7 @@ import { signEnvelope, signerOf } from '../../../packages/protocol/src/signed-en
 import { drawRule, fittingRules, selectRule } from '../../../packages/protocol/src/tactics/select.ts';
 import { formatTactics, parseTactics, signTactics } from '../../../packages/protocol/src/tactics/tactics.ts';
 import { type FuzzTarget, holds } from '../target.ts';
+import { JSON_TRAPS, words } from '../words.ts';
 
 const allowedErrors = ['ProtocolError'];
 const PRIVATE_KEY = Buffer.alloc(32, 8);
@@ -64,27 +65,21 @@ function readState(input: Buffer): string {
   return `state ${state.document !== null}`;
 }
 
-const words = (...texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
-const JSON_WORDS = words(
-  '"rules":[',
-  '"when":{}',
-  '"set":{',
-  '"country":["IR"]',
-  '"asn":[1]',
-  '"probability":',
-  '"cutAfterMs":60000',
-  '"avoid":[',
-  '"params":{}',
-  '"transportWeights":{',
-  '"__proto__":',
-  'null',
-  '[]',
-  '{}',
-  '1e999',
-  '-0',
-  '\\u0000',
-  '\\ud800',
-);
+const JSON_WORDS = [
+  ...words(
+    '"rules":[',
+    '"when":{}',
+    '"set":{',
+    '"country":["IR"]',
+    '"asn":[1]',
+    '"probability":',
+    '"cutAfterMs":60000',
+    '"avoid":[',
+    '"params":{}',
+    '"transportWeights":{',
+  ),
+  ...JSON_TRAPS,
+];
 
 export const TACTICS_TARGETS: readonly FuzzTarget[] = [
   { name: 'tactics', run: readSigned, seeds: [PAYLOAD], maxBytes: 8000, dictionary: JSON_WORDS, allowedErrors },

@@ -1,5 +1,6 @@
 import type { BrowserSocket, BrowserSocketRequest, BrowserSockets } from '../env.ts';
 import { TunnelError } from '../errors.ts';
+import { CHROMIUM_CLASSIC_SIGNATURES, CHROMIUM_GROUPS } from './client-hello.ts';
 
 type Wreq = typeof import('wreq-js');
 
@@ -20,16 +21,6 @@ const CIPHERS = [
   'TLS_RSA_WITH_AES_128_CBC_SHA',
   'TLS_RSA_WITH_AES_256_CBC_SHA',
 ];
-const SIGNATURES = [
-  'ecdsa_secp256r1_sha256',
-  'rsa_pss_rsae_sha256',
-  'rsa_pkcs1_sha256',
-  'ecdsa_secp384r1_sha384',
-  'rsa_pss_rsae_sha384',
-  'rsa_pkcs1_sha384',
-  'rsa_pss_rsae_sha512',
-  'rsa_pkcs1_sha512',
-];
 
 /**
  * The hello of a WebSocket of Chromium before ML-DSA and trust anchors (up to 149 or so), part by part: the library's own profiles are of pages, and
@@ -47,9 +38,9 @@ const HELLO = {
   enableOcspStapling: true,
   enableSignedCertTimestamps: true,
   pskDheKe: true,
-  curvesList: 'X25519MLKEM768:X25519:P-256:P-384',
+  curvesList: CHROMIUM_GROUPS,
   cipherList: CIPHERS.join(':'),
-  sigalgsList: SIGNATURES.join(':'),
+  sigalgsList: CHROMIUM_CLASSIC_SIGNATURES.join(':'),
   certificateCompressionAlgorithms: ['brotli'],
 } satisfies NonNullable<import('wreq-js').CustomEmulationOptions['tlsOptions']>;
 

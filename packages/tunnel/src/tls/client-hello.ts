@@ -25,11 +25,8 @@ const CHROMIUM_CIPHERS = [
   'AES256-SHA',
 ];
 
-/** Since 150 or so with ML-DSA in front. */
-const CHROMIUM_SIGNATURES = [
-  'mldsa44',
-  'mldsa65',
-  'mldsa87',
+/** Chromium's signature algorithms before ML-DSA, up to 149 or so. */
+export const CHROMIUM_CLASSIC_SIGNATURES: readonly string[] = [
   'ecdsa_secp256r1_sha256',
   'rsa_pss_rsae_sha256',
   'rsa_pkcs1_sha256',
@@ -39,6 +36,11 @@ const CHROMIUM_SIGNATURES = [
   'rsa_pss_rsae_sha512',
   'rsa_pkcs1_sha512',
 ];
+
+const CHROMIUM_SIGNATURES = ['mldsa44', 'mldsa65', 'mldsa87', ...CHROMIUM_CLASSIC_SIGNATURES];
+
+/** Chromium's groups, as OpenSSL and BoringSSL write them. */
+export const CHROMIUM_GROUPS = 'X25519MLKEM768:X25519:P-256:P-384';
 
 /** OpenSSL's option that leaves the extension encrypt-then-MAC out, which no browser sends; `node:crypto` has no name for it. */
 const NO_ENCRYPT_THEN_MAC = 1 << 19;
@@ -50,7 +52,7 @@ const NO_ENCRYPT_THEN_MAC = 1 << 19;
 export const TUNED_NODE_HELLO: ClientHello = {
   ciphers: CHROMIUM_CIPHERS.join(':'),
   sigalgs: CHROMIUM_SIGNATURES.join(':'),
-  ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
+  ecdhCurve: CHROMIUM_GROUPS,
   minVersion: 'TLSv1.2',
   maxVersion: 'TLSv1.3',
   // Asks for a stapled answer, as browsers do; none is waited for.
