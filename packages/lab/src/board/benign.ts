@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Env, SocketAddress } from '@rozan/tunnel';
+import { CHROMIUM_ARGS } from '../testing/chromium-args.ts';
 import type { BenignServers } from './benign-servers.ts';
 import { userHost } from './cell.ts';
 import type { CellCensor } from './cell-censor.ts';
@@ -29,14 +30,6 @@ const NAME = 'www.example.org';
 /** A site that no list names. */
 const SITE_HOST = '198.51.100.80';
 const PATIENCE_SECONDS = 15;
-const HOUSE_ARGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-sync',
-];
 
 async function worked(
   programs: Programs,
@@ -70,7 +63,7 @@ async function browse(programs: Programs, at: SocketAddress, folder: string): Pr
   const profile = await mkdtemp(join(folder, 'chromium-'));
   const rules = `--host-resolver-rules=MAP ${NAME}:443 ${at.host}:${at.port}, MAP * ~NOTFOUND, EXCLUDE ${at.host}`;
   const args = [
-    ...HOUSE_ARGS,
+    ...CHROMIUM_ARGS,
     '--ignore-certificate-errors',
     rules,
     `--user-data-dir=${profile}`,

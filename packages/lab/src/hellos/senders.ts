@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createBrowserLoader, type Env, findTransport, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
 import { findProgram, Programs } from '../board/programs.ts';
+import { CHROMIUM_ARGS } from '../testing/chromium-args.ts';
 import { type CapturedHello, setHelloTrap } from './capture.ts';
 
 /** Somebody who says hello. */
@@ -22,16 +23,7 @@ export const REFERENCE_SENDER = 'Chromium, a WebSocket';
 
 const PATIENCE_MS = 15_000;
 const TRIES = 3;
-const CHROMIUM_ARGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-sync',
-  '--disable-background-networking',
-  '--disable-component-update',
-];
+const SILENT_CHROMIUM_ARGS = [...CHROMIUM_ARGS, '--disable-background-networking', '--disable-component-update'];
 
 /** Listener options by which a transport of ours comes to speak TLS, tried in turn. */
 const SECURE_OPTIONS: readonly Readonly<Record<string, string>>[] = [
@@ -98,7 +90,7 @@ function programSender(
 
 function chromiumSender(name: string, page: string): HelloSender {
   return programSender(name, 'chromium', (at, folder) => [
-    ...CHROMIUM_ARGS,
+    ...SILENT_CHROMIUM_ARGS,
     `--user-data-dir=${folder}`,
     `--host-resolver-rules=MAP ${HELLO_NAME} ${at.host}:${at.port}, MAP * ~NOTFOUND`,
     `--timeout=${PATIENCE_MS}`,
