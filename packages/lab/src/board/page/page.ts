@@ -84,12 +84,13 @@ function renderFacts(board: Scoreboard): string {
   const facts = board.subjects
     .filter(({ isAdaptive }) => isAdaptive)
     .flatMap(({ name }) => {
-      const survivals = cellsOf(name).flatMap(({ survival }) => survival ?? []);
+      const cells = cellsOf(name);
+      const survivals = cells.flatMap(({ survival }) => survival ?? []);
       const whole = survivals.filter(({ isWhole }) => isWhole).length;
       return [
         fact(
           shareText(overall(name)),
-          `sessions of the ${escapeHtml(name)} client that got through, over ${hopeful.length} policies`,
+          `sessions of the ${escapeHtml(name)} client that got through, over ${cells.length} policies`,
         ),
         fact(tallyText({ k: whole, n: survivals.length }), 'long downloads that came whole'),
       ];
