@@ -9,8 +9,8 @@ export interface CellPlan {
   readonly sessions: number;
   /** When none of the first so many gets through, the others are not tried. */
   readonly giveUpAfter: number;
-  /** In so long the small page has to have come. */
-  readonly capMs: number;
+  /** One request for the small page may take so long; it has to have come in twice that from the start of the client. */
+  readonly attemptMs: number;
   /** The long download, or null for none: so many bytes, which the site sends at so many a second (0: as fast as they are taken). */
   readonly survival: { readonly bytes: number; readonly rate: number; readonly capMs: number } | null;
   /** What the censor lets one user have, in bytes a second; null where it does not limit that. */
@@ -65,9 +65,9 @@ interface Cell {
 
 /** Has all users of a cell try, or a few of them where it is in vain. */
 async function reachAll(world: SessionWorld, { subject, censor, plan }: Cell): Promise<Reached[]> {
-  const { sessions, giveUpAfter, capMs } = plan;
+  const { sessions, giveUpAfter, attemptMs } = plan;
   const attempt = (_: unknown, index: number) =>
-    tryToReach(world, { subject, censor, userHost: userHost(index), capMs });
+    tryToReach(world, { subject, censor, userHost: userHost(index), attemptMs });
   const users = Array.from({ length: sessions });
   const first = await Promise.all(users.slice(0, giveUpAfter).map(attempt));
   if (first.every(({ isReached }) => !isReached)) return first;

@@ -33,7 +33,7 @@ export async function labelsOf(
       return tap.address;
     }),
   );
-  await fetchPage(env, client, AbortSignal.timeout(CAP_MS));
+  await fetchPage(env, client, { attemptMs: CAP_MS, signal: AbortSignal.timeout(CAP_MS) });
   const used = taps.find(({ tap }) => tap.connections.length > 0);
   const passages = used?.tap.connections.toSorted((a, b) => b.length - a.length)[0];
   if (used === undefined || passages === undefined) return {};

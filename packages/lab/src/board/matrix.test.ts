@@ -40,3 +40,9 @@ test('a long download outlasts an age, and lasts a minute on a slow line', () =>
   assert.ok(bytes === 50_000_000 && bytes / rate > 60);
   assert.deepEqual(of('C02-5'), { bytes: 375_000, rate: 0, capMs: 180_000 });
 });
+
+test('a page on a slow line has the time that it takes there, twice', () => {
+  const of = (id: string) => planFor(SCENARIO, findLabPolicy(id), { isAdaptive: true, isHeadline: true }).attemptMs;
+  assert.equal(of('C04'), 10_000);
+  assert.ok(of('C02-5') > 16_000 && of('C02-1') > 80_000);
+});

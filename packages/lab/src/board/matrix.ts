@@ -4,11 +4,13 @@ import { Gate } from './gate.ts';
 import { type LabPolicy, startCensor } from './lab-policies.ts';
 import type { MatrixScenario } from './scenario-file.ts';
 import type { SessionWorld } from './session.ts';
+import { PAGE_BYTES } from './site.ts';
 import type { Subject } from './subject.ts';
 
-const CAP_MS = 20_000;
-/** A page of 100 kB at a twentieth of 1 Mbit/s takes 16 s by itself. */
-const SLOW_CAP_MS = 60_000;
+/** A browser's patience with one request, beside what the page takes on a line by itself. */
+const PATIENCE_MS = 10_000;
+/** The page has to share a slow line with what carries it. */
+const OVERHEAD = 1.25;
 /** A download that shall outlast a limit of age lasts so much longer. */
 const OUTLAST = 1.25;
 const SURVIVAL_CAP_MS = 180_000;
@@ -60,10 +62,15 @@ export function planFor(
   return {
     sessions,
     giveUpAfter: isAdaptive && hopeless === undefined ? sessions : GIVE_UP_AFTER,
-    capMs: allowedRate === null ? CAP_MS : SLOW_CAP_MS,
+    attemptMs: patienceOf(policy),
     survival: bytes > 0 ? { bytes, rate, capMs: SURVIVAL_CAP_MS } : null,
     allowedRate,
   };
+}
+
+/** How long one request may take: a slow line takes its time by itself. */
+function patienceOf({ allowedRate }: LabPolicy): number {
+  return PATIENCE_MS + (allowedRate === null ? 0 : (PAGE_BYTES / allowedRate) * OVERHEAD * 1000);
 }
 
 interface Job {

@@ -35,8 +35,6 @@ type Fetched = { readonly got: Download; readonly why: null } | { readonly got: 
 const RETRY_MS = 500;
 /** Nobody waits longer for a download that does not move. */
 const STALL_MS = 45_000;
-/** A browser's patience with one request. */
-const ATTEMPT_MS = 10_000;
 /** A client that is not ready by then only waits for the network: others may start. */
 const START_MS = 3_000;
 
@@ -64,15 +62,19 @@ export async function withClient<T>(
   });
 }
 
-/** Fetches the page until it comes whole or the signal says that it is too late. */
-export async function fetchPage(env: Env, client: SubjectClient, signal: AbortSignal): Promise<Fetched> {
+/** Fetches the page, with `attemptMs` for each try, until it comes whole or the signal says that it is too late. */
+export async function fetchPage(
+  env: Env,
+  client: SubjectClient,
+  { attemptMs, signal }: { readonly attemptMs: number; readonly signal: AbortSignal },
+): Promise<Fetched> {
   const page = await fetchOnce(client, {
     bytes: PAGE_BYTES,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]),
   });
   if (page.why === null || signal.aborted) return page;
   await sleep(env, RETRY_MS, signal).catch(() => {});
-  return signal.aborted ? page : fetchPage(env, client, signal);
+  return signal.aborted ? page : fetchPage(env, client, { attemptMs, signal });
 }
 
 async function fetchOnce(client: SubjectClient, options: DownloadOptions): Promise<Fetched> {
@@ -88,19 +90,20 @@ async function fetchOnce(client: SubjectClient, options: DownloadOptions): Promi
   }
 }
 
-/** Whether a user with a fresh client gets the page within `capMs`. */
+/** Whether a user with a fresh client gets the page within twice `attemptMs`. */
 export function tryToReach(
   world: SessionWorld,
   options: {
     readonly subject: Subject;
     readonly censor: CellCensor;
     readonly userHost: string;
-    readonly capMs: number;
+    readonly attemptMs: number;
   },
 ): Promise<Reached> {
+  const { attemptMs } = options;
   return withClient(world, options, async (client, startedMs) => {
-    const signal = AbortSignal.any([world.signal, AbortSignal.timeout(options.capMs)]);
-    const { why } = await fetchPage(world.env, client, signal);
+    const signal = AbortSignal.any([world.signal, AbortSignal.timeout(2 * attemptMs)]);
+    const { why } = await fetchPage(world.env, client, { attemptMs, signal });
     return { isReached: why === null, bootstrapMs: why === null ? performance.now() - startedMs : null, why };
   });
 }
