@@ -11,6 +11,7 @@ import {
 } from '@rozan/tunnel';
 import { DialLimits } from './establish/dial-limits.ts';
 import { type AttemptFailure, FailureCounts } from './establish/failures.ts';
+import { FirstWrites } from './establish/first-writes.ts';
 import { createNameResolver, type NameResolver } from './establish/name-resolver.ts';
 import { type DescribeNetwork, describeThisNetwork } from './establish/network-name.ts';
 import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
@@ -80,7 +81,8 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const limits = new DialLimits(() => tactics().dialsPerHost ?? DIALS_PER_HOST);
   const failures = new FailureCounts();
   const onFailure = (failure: AttemptFailure) => failures.add(failure);
-  const tools = { limits, onFailure, tactics, resolve: config.resolve ?? createNameResolver() };
+  const firstWrites = new FirstWrites();
+  const tools = { limits, firstWrites, onFailure, tactics, resolve: config.resolve ?? createNameResolver() };
   dialers.push(...config.entries.map((entry) => new RelayDialer(env, entry, { count: config.carriers, tools })));
   const { memory: store = null, describeNetwork: describe = describeThisNetwork, explain } = config;
   const memory = await WayMemory.open(env, { store, describe });
@@ -90,7 +92,7 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
     await config.refreshLists?.(signal);
   };
   const pool = stack.use(
-    new SessionPool(env, { dialers, memory, limits, onFailure, refreshLists, explain, planFor, tactics }),
+    new SessionPool(env, { dialers, memory, limits, firstWrites, onFailure, refreshLists, explain, planFor, tactics }),
   );
   const over = new AbortController();
   stack.defer(() => over.abort());

@@ -56,6 +56,7 @@ export type { SessionStream } from './session/session-stream.ts';
 export { StreamResetError } from './session/stream-reset-error.ts';
 export type { DatagramFlow, FlowListener, StreamOpener, TunnelStream } from './session/tunnel-stream.ts';
 export { type SpliceOptions, type SpliceResult, splice } from './splice.ts';
+export { splittingEnv } from './split-writes.ts';
 export { createBrowserLoader } from './tls/browser-sockets.ts';
 export {
   type CertificateOrder,

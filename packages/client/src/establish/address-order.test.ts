@@ -47,6 +47,21 @@ describe('the order of addresses', () => {
     assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
   });
 
+  it('has those at which connections fell silent behind the others for a while, and takes turns between them', async () => {
+    const { clock, order: addresses } = order();
+    for (const address of ['a', 'b', 'c']) {
+      await clock.advance(1000);
+      addresses.noteWorked(address, new FakeConn());
+      addresses.noteSilent(address);
+    }
+    assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
+    await clock.advance(1000);
+    addresses.noteSilent('a');
+    assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
+    await clock.advance(60_000);
+    assert.deepEqual(addresses.get(), ['c', 'b', 'a']);
+  });
+
   it('has one that is avoided behind all that have room, and keeps to places until one has worked', () => {
     const { order: addresses } = order({ avoided: 'a', places: { b: 2, c: 1 } });
     assert.deepEqual(addresses.get(), ['c', 'b', 'a']);

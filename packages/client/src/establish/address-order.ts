@@ -2,6 +2,8 @@ import type { Clock } from '@rozan/tunnel';
 
 /** For so long an address that did not answer stands behind the others. */
 const FAILED_MS = 30_000;
+/** For so long one at which a connection fell silent does. */
+const SILENT_MS = 60_000;
 
 /** A connection, as far as it is counted. */
 export interface CountedConn {
@@ -16,6 +18,7 @@ interface Place {
   /** Those of them that have been given up and only take their leave, the oldest first. */
   readonly lingering: Set<CountedConn>;
   failedAtMs: number;
+  silentAtMs: number;
   workedAtMs: number;
 }
 
@@ -32,7 +35,7 @@ export interface AddressOrderOptions<Address> {
 }
 
 /**
- * In which order the addresses of a relay are tried: those first that have not failed of late; among them the one that worked last, or,
+ * In which order the addresses of a relay are tried: those first that have neither failed nor fallen silent of late; among them the one that worked last, or,
  * where several carriers are wanted at once, the one with the fewest connections; those that have as many as they may have last of all.
  */
 export class AddressOrder<Address> {
@@ -51,6 +54,7 @@ export class AddressOrder<Address> {
           open: new Set<CountedConn>(),
           lingering: new Set<CountedConn>(),
           failedAtMs: Number.NEGATIVE_INFINITY,
+          silentAtMs: Number.NEGATIVE_INFINITY,
           workedAtMs: Number.NEGATIVE_INFINITY,
         },
       ]),
@@ -67,10 +71,12 @@ export class AddressOrder<Address> {
     const nowMs = this.#clock.monotonicMs();
     const { spread, perAddress, isAvoided, place: placeOf } = this.#options;
     const [isSpread, most] = [spread(), perAddress()];
-    const rank = (address: Address, { open, failedAtMs, workedAtMs }: Place): readonly number[] => [
+    const rank = (address: Address, { open, failedAtMs, silentAtMs, workedAtMs }: Place): readonly number[] => [
       open.size >= most ? 1 : 0,
       isAvoided?.(address) ? 1 : 0,
       nowMs - failedAtMs < FAILED_MS ? 1 : 0,
+      // Of those that all have fallen silent, the one comes first at which that was longest ago.
+      nowMs - silentAtMs < SILENT_MS ? silentAtMs : Number.NEGATIVE_INFINITY,
       isSpread ? open.size : 0,
       -workedAtMs,
       placeOf?.(address) ?? 0,
@@ -113,6 +119,12 @@ export class AddressOrder<Address> {
     return () => {
       place.dialling -= 1;
     };
+  }
+
+  /** A connection to the address is silent though bytes are awaited. */
+  noteSilent(address: Address): void {
+    const place = this.#places.get(address);
+    if (place !== undefined) place.silentAtMs = this.#clock.monotonicMs();
   }
 
   /** The address did not answer, or later than another that was asked after it. */

@@ -15,6 +15,7 @@ import { CandidateRace, type RacePace, type Stages } from './candidate-race.ts';
 import type { Candidate } from './candidates.ts';
 import type { DialLimits } from './dial-limits.ts';
 import { type AttemptFailure, codeOf, type Phase } from './failures.ts';
+import type { FirstWrites } from './first-writes.ts';
 import { hostOf, type RelayDialer } from './relay-dialer.ts';
 import { checkBothWays } from './two-way-check.ts';
 import { shuffled, type WayMemory } from './way-memory.ts';
@@ -25,6 +26,7 @@ export interface EstablisherOptions {
   readonly dialers: readonly RelayDialer[];
   readonly memory: WayMemory;
   readonly limits: DialLimits;
+  readonly firstWrites: FirstWrites;
   readonly createSession: (dialer: RelayDialer, first: AttachedCarrier) => RelaySession;
   readonly onFailure: (failure: AttemptFailure) => void;
   /** Called after each round without success; fetches newer lists if it can. */
@@ -66,6 +68,7 @@ export class Establisher {
         return await this.#pass(pass, options);
       } catch (error) {
         signal.throwIfAborted();
+        this.#options.firstWrites.noteNoWay();
         this.#env.log({ event: 'connect.failed', code: codeOf(error), relays: dialers.length });
       }
       if (clock.monotonicMs() >= roundEndMs) {

@@ -1,5 +1,14 @@
 import { type ClientAttach, isAvoided, parseHostPort, type ServerEntry, type TacticsSettings } from '@rozan/protocol';
-import { type AttachedCarrier, type Attempt, type Env, RelayClock, race, sleep, TunnelError } from '@rozan/tunnel';
+import {
+  type AttachedCarrier,
+  type Attempt,
+  type Env,
+  RelayClock,
+  race,
+  sleep,
+  splittingEnv,
+  TunnelError,
+} from '@rozan/tunnel';
 import {
   ADDRESS_STAGGER_MS,
   CARRIER_ATTEMPT_MS,
@@ -12,6 +21,7 @@ import { attemptCarrier, type KnownRelay, type Patience } from './attempt.ts';
 import { type Candidate, candidatesOf } from './candidates.ts';
 import type { DialLimits } from './dial-limits.ts';
 import type { AttemptFailure, Phase } from './failures.ts';
+import type { FirstWrites } from './first-writes.ts';
 import type { NameResolver } from './name-resolver.ts';
 import { TransportPlaces } from './transport-places.ts';
 
@@ -28,6 +38,7 @@ export const ONE_CARRIER: CarrierCount = { total: 1, perAddress: Number.POSITIVE
 export interface DialerTools {
   readonly resolve: NameResolver;
   readonly limits: DialLimits;
+  readonly firstWrites: FirstWrites;
   readonly onFailure: (failure: AttemptFailure) => void;
   /** What tactics say now. */
   readonly tactics?: (() => TacticsSettings) | undefined;
@@ -166,19 +177,26 @@ export class RelayDialer {
   }
 
   async #attempt(candidate: Candidate, options: DialOneOptions): Promise<AttachedCarrier> {
-    const { limits, resolve, onFailure } = this.#tools;
+    const { limits, resolve, onFailure, firstWrites } = this.#tools;
+    const wasSplit = firstWrites.isSplit;
     const leave = await this.#enter(candidate, options.signal);
     const end = await limits.enter(hostOf(candidate), options.signal).catch((error: unknown) => {
       leave();
       throw error;
     });
     try {
-      const attached = await attemptCarrier(this.#env, candidate, {
+      const attached = await attemptCarrier(wasSplit ? splittingEnv(this.#env) : this.#env, candidate, {
         ...options,
         ...{ entry: this.entry, relayClock: this.relayClock, resolve, onFailure },
       });
       this.#order.noteWorked(candidate, attached.link.conn);
-      return attached;
+      return {
+        ...attached,
+        onSuspect: (bytes) => {
+          this.#order.noteSilent(candidate);
+          firstWrites.noteSilent({ wasSplit, bytes });
+        },
+      };
     } finally {
       end();
       leave();

@@ -37,6 +37,8 @@ export interface AttachedCarrier {
   /** The new session's secret, null for a resumed one. */
   readonly sessionSecret: Buffer | null;
   readonly leftover: Buffer;
+  /** Called when the carrier has become suspect, with the bytes that it has carried, both ways together. */
+  readonly onSuspect?: ((bytes: number) => void) | undefined;
 }
 
 /** What `attachOver` needs. */

@@ -19,6 +19,7 @@ import { CarrierKeeper } from './carrier-keeper.ts';
 import type { AttachedCarrier } from './client-handshake.ts';
 import { DrainedConns } from './drained-conns.ts';
 import type { CarrierPlan } from './plan/carrier-plan.ts';
+import { SilencePatience } from './plan/silence-patience.ts';
 import { Session } from './session.ts';
 
 /** The longest time between two looks at the carriers. */
@@ -62,6 +63,8 @@ export class ClientSession {
   readonly #secret: Buffer;
   readonly #counter = new LookupCounter();
   readonly #keeper: CarrierKeeper;
+  readonly #silence: SilencePatience;
+  readonly #attached = new WeakMap<Carrier, AttachedCarrier>();
   /** Connections on which bytes were changed: they stay open, so that nobody sees that it was noticed. */
   readonly #drained = new DrainedConns();
   readonly #over = new AbortController();
@@ -93,6 +96,7 @@ export class ClientSession {
         onProgress: (carrier) => this.#check(carrier),
       },
     });
+    this.#silence = new SilencePatience(env.clock, options.suspectMs);
     this.#keeper = new CarrierKeeper(env, {
       session: this.#session,
       plan: options.plan,
@@ -148,6 +152,7 @@ export class ClientSession {
   #add(attached: AttachedCarrier, resumed: boolean): void {
     const link = { ...attached.link, onUnauthentic: (conn: Conn) => this.#drained.take(this.#env, conn) };
     const carrier = this.#session.addCarrier(link, { confirmed: true, leftover: attached.leftover });
+    this.#attached.set(carrier, attached);
     if (carrier.lost) return;
     this.#detachedSinceMs = null;
     this.#noteAnswers();
@@ -158,6 +163,8 @@ export class ClientSession {
   #onCarrierLost(carrier: Carrier, cause: CarrierLossCause): void {
     this.#fruitless = carrier.receivedRecords > 0 ? 0 : this.#fruitless + 1;
     this.#options.events.onCarrierLost?.(carrier, cause);
+    // Where others live and this one did not, it was not the network that was silent.
+    if (cause === 'stalled' && this.#isOutlived(carrier)) this.#silence.noteStall();
     this.#keeper.noteLost(carrier, cause);
     this.#noteAnswers();
     if (this.#session.closed) return;
@@ -251,9 +258,8 @@ export class ClientSession {
     const nowMs = this.#env.clock.monotonicMs();
     const { smoothedRttMs } = carrier.ledger;
     // After a line has become slow, the smoothed round trip may be the queue of many seconds that was on its way then.
-    const { suspectMs = SUSPECT_MS } = this.#options;
     const waitMs = Math.min(SUSPECT_ROUND_TRIPS * smoothedRttMs, SUSPECT_MS + 2 * smoothedRttMs);
-    const patienceMs = Math.max(suspectMs, waitMs);
+    const patienceMs = Math.max(this.#silence.suspectMs, waitMs);
     const isSilent = carrier.silentMs(nowMs) >= patienceMs - LONGEST_WATCH_MS;
     this.#check(carrier);
     if (!carrier.usable) {
@@ -265,6 +271,7 @@ export class ClientSession {
       if (!carrier.suspect) {
         carrier.suspect = true;
         this.#options.events.onSuspect?.(carrier);
+        this.#attached.get(carrier)?.onSuspect?.(carrier.bytesSent + carrier.bytesReceived);
         // If it is the acknowledgements that were lost, this brings them again.
         this.#session.ping(carrier);
         this.#session.wake();

@@ -23,6 +23,7 @@ import { ManualClock, MemoryNetwork, SeededRandom } from '@rozan/tunnel/testing'
 import { SessionPool } from '../../session-pool.ts';
 import { DialLimits } from '../dial-limits.ts';
 import { FailureCounts } from '../failures.ts';
+import { FirstWrites } from '../first-writes.ts';
 import type { NameResolver } from '../name-resolver.ts';
 import { RelayDialer } from '../relay-dialer.ts';
 import { type MemoryStore, WayMemory } from '../way-memory.ts';
@@ -136,11 +137,12 @@ export async function createRelayField(options: RelayFieldOptions): Promise<Rela
   const describe = async () => networkName;
   const memory = await WayMemory.open(env, { store: options.store ?? null, describe });
   const tactics = () => options.tactics ?? {};
-  const tools = { limits, onFailure, resolve, tactics };
+  const firstWrites = new FirstWrites();
+  const tools = { limits, firstWrites, onFailure, resolve, tactics };
   const dialers = entries.map((entry) => new RelayDialer(env, entry, { tools }));
   const { refreshLists, explain } = options;
   const pool = new SessionPool(env, {
-    ...{ dialers, memory, limits, onFailure, refreshLists, explain, tactics },
+    ...{ dialers, memory, limits, firstWrites, onFailure, refreshLists, explain, tactics },
     planFor: () => new FixedPlan(random, { rotation: NO_ROTATION }),
   });
   return {
