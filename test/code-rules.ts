@@ -7,7 +7,7 @@ const clockGlobals = ['setTimeout', 'setInterval', 'setImmediate', 'Date', 'perf
 const clockMembers = ['Math.random'];
 const drawingFunctions = ['randomBytes', 'randomInt', 'randomUUID', 'randomFill', 'randomFillSync'];
 const timedModules = ['node:timers', 'node:timers/promises', 'node:perf_hooks'];
-const pure = ['protocol', 'tunnel', 'relay', 'client'];
+const pure = ['protocol', 'tunnel', 'relay', 'client', 'control'];
 /** Where the real clock and the real randomness come from, and where a process that was told to end counts down. */
 const environmentDoors = ['packages/tunnel/src/real-env.ts', 'packages/tunnel/src/program/run-program.ts'];
 

@@ -15,7 +15,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   client: ['protocol', 'publication', 'tunnel'],
   pt: ['client', 'protocol', 'relay', 'tunnel'],
   publication: [],
-  control: ['protocol', 'publication'],
+  control: ['protocol', 'publication', 'tunnel'],
   lab: ['client', 'control', 'protocol', 'publication', 'pt', 'relay', 'tunnel'],
 };
 

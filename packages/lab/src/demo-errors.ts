@@ -1,5 +1,6 @@
 import { LocalProxyError } from '@rozan/client';
 import { RelayError } from '@rozan/relay';
+import { FolderError } from '@rozan/tunnel/data-folder';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 
 /** Turns what a person can mend into a `ProgramError`. */
@@ -8,7 +9,7 @@ export async function guardDemo<T>(start: () => Promise<T>): Promise<T> {
     return await start();
   } catch (cause) {
     if (cause instanceof LocalProxyError) throw new ProgramError(EXIT_CODE.cannotListen, cause.message, { cause });
-    if (cause instanceof RelayError) {
+    if (cause instanceof RelayError || cause instanceof FolderError) {
       throw new ProgramError(EXIT_CODE.dataFolder, cause.message, { cause, remedy: cause.remedy });
     }
     throw cause;

@@ -12,6 +12,7 @@ import {
   RelayMetrics,
 } from '@rozan/relay';
 import { type Env, type Network, type SocketAddress, type Transport, TunnelError } from '@rozan/tunnel';
+import { FolderError } from '@rozan/tunnel/data-folder';
 import { formatBridge } from './bridge-arguments.ts';
 import { OR_TARGET } from './client-side.ts';
 import type { ServerMethod, ServerRequest } from './environment.ts';
@@ -32,7 +33,8 @@ export async function openServerSide(context: SideContext, request: ServerReques
       stack.use(bridge);
       say(`SMETHOD ${method.name} ${formatHostPort(bridge.address)} ARGS:${bridge.argsText}`);
     } catch (cause) {
-      if (!(cause instanceof TunnelError || cause instanceof RelayError)) throw cause;
+      const isTold = cause instanceof TunnelError || cause instanceof RelayError || cause instanceof FolderError;
+      if (!isTold) throw cause;
       say(`SMETHOD-ERROR ${method.name} ${cause.message}`);
     }
   }

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Identity } from '@rozan/tunnel';
-import { readPrivateFile, writeFileAtomically } from '../data-folder/private-files.ts';
+import { readPrivateFile, writeFileAtomically } from '@rozan/tunnel/data-folder';
 import { CERTIFICATE_BOUNDS } from '../limits/constants.ts';
 
 /** An order that is under way. */

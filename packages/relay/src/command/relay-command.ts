@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { TRANSPORTS, TunnelError } from '@rozan/tunnel';
+import { FolderError } from '@rozan/tunnel/data-folder';
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { RelayError } from '../data-folder/relay-error.ts';
@@ -170,13 +171,13 @@ export async function runRelayCommand(args: readonly string[], signal: AbortSign
   try {
     return await task(signal);
   } catch (cause) {
-    if (cause instanceof RelayError)
+    if (cause instanceof RelayError || cause instanceof FolderError)
       throw new ProgramError(exitCodeOf(cause), cause.message, { cause, remedy: cause.remedy });
     if (cause instanceof TunnelError) throw new ProgramError(EXIT_CODE.failure, cause.message, { cause });
     throw cause;
   }
 }
 
-function exitCodeOf({ code }: RelayError): number {
+function exitCodeOf({ code }: RelayError | FolderError): number {
   return code.startsWith('folder-') || code.startsWith('replay-') ? EXIT_CODE.dataFolder : EXIT_CODE.failure;
 }

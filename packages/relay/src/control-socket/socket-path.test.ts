@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { SeededRandom } from '@rozan/tunnel/testing';
-import { temporaryFolder } from '../data-folder/testing/temporary-folder.ts';
+import { SeededRandom, temporaryFolder } from '@rozan/tunnel/testing';
 import { claimSocketPath, findSocketPath } from './socket-path.ts';
 
 const random = new SeededRandom(1);

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Random } from '@rozan/tunnel';
-import { readPrivateFile, writeFileAtomically } from '../data-folder/private-files.ts';
+import { readPrivateFile, writeFileAtomically } from '@rozan/tunnel/data-folder';
 import { LOCAL_BOUNDS } from '../limits/constants.ts';
 
 const CONTROL_NAME = 'control';

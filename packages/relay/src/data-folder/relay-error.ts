@@ -4,10 +4,6 @@ export type RelayErrorCode =
   | 'folder-missing'
   /** There is a relay in the folder already. */
   | 'folder-exists'
-  /** Other users of the machine can read the folder or a file in it. */
-  | 'folder-not-private'
-  /** Another relay runs on the folder. */
-  | 'folder-locked'
   /** The folder's contents are not what they must be. */
   | 'folder-broken'
   /** The folder was written by a later version. */

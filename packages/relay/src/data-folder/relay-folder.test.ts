@@ -5,9 +5,8 @@ import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { SeededRandom } from '@rozan/tunnel/testing';
+import { SeededRandom, temporaryFolder } from '@rozan/tunnel/testing';
 import { createChannel, createRelayFolder, openRelayFolder, type RelayFolderOptions } from './relay-folder.ts';
-import { temporaryFolder } from './testing/temporary-folder.ts';
 
 const OPTIONS: RelayFolderOptions = {
   listen: [{ transport: 'opaque', address: { host: '127.0.0.1', port: 4_433 }, settings: {} }],

@@ -1,16 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Random } from '@rozan/tunnel';
-import { CONFIG_BOUNDS } from '../limits/constants.ts';
-import { drawStrangerIdleMs } from '../strangers/stranger-hall.ts';
-import { lockFolder } from './folder-lock.ts';
 import {
   createPrivateFolder,
   expectPrivate,
   isMissing,
+  lockFolder,
   readPrivateFile,
   writeFileAtomically,
-} from './private-files.ts';
+} from '@rozan/tunnel/data-folder';
+import { CONFIG_BOUNDS } from '../limits/constants.ts';
+import { drawStrangerIdleMs } from '../strangers/stranger-hall.ts';
 import {
   formatRelayConfig,
   type ListenPlace,
@@ -58,7 +58,7 @@ export function createChannel(random: Random, id: string): RelayChannel {
 async function openLocked(
   path: string,
 ): Promise<Omit<RelayFolder, 'config' | 'update'> & { readonly configPath: string }> {
-  const lock = await lockFolder(path);
+  const lock = await lockFolder(path, 'relay');
   return {
     path,
     configPath: join(path, CONFIG_FILE),
@@ -69,7 +69,7 @@ async function openLocked(
 
 /**
  * Makes a relay: draws its keys, its channels' secrets and its idle time for strangers. The folder may exist. Gives back what was written.
- * Throws a `RelayError`: `folder-exists`, `folder-locked`, `folder-not-private`.
+ * Throws a `RelayError` (`folder-exists`) or a `FolderError`.
  */
 export async function createRelayFolder(
   random: Random,
@@ -129,7 +129,7 @@ function missing(folder: string, cause?: unknown): RelayError {
 
 /**
  * Opens a relay's folder and locks it for this process.
- * Throws a `RelayError`: `folder-missing`, `folder-not-private`, `folder-locked`, `folder-broken`, `folder-too-new`.
+ * Throws a `RelayError` (`folder-missing`, `folder-broken`, `folder-too-new`) or a `FolderError`.
  */
 export async function openRelayFolder(folder: string): Promise<RelayFolder> {
   const path = resolve(folder);

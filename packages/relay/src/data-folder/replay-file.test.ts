@@ -13,10 +13,9 @@ import {
   type ReplayEntry,
   ReplayMemory,
 } from '@rozan/protocol';
-import { SeededRandom } from '@rozan/tunnel/testing';
+import { SeededRandom, temporaryFolder } from '@rozan/tunnel/testing';
 import { openReplayFile, type PersistentMemory, type ReplayFileOptions } from './replay-file.ts';
 import { entryOf, numberOf } from './testing/replay-entry.ts';
-import { temporaryFolder } from './testing/temporary-folder.ts';
 
 async function setUp(context: TestContext) {
   const path = join(await temporaryFolder(context), 'replays');

@@ -3,8 +3,8 @@
 // whose last entry may be torn; that one was never answered, and is left out.
 import { type FileHandle, open } from 'node:fs/promises';
 import { decodeReplayEntries, encodeReplayEntry, REPLAY_ENTRY_BYTES, type ReplayEntry } from '@rozan/protocol';
+import { readPrivateFile, writeFileAtomically } from '@rozan/tunnel/data-folder';
 import { REPLAY_FILE_BOUNDS } from '../limits/constants.ts';
-import { readPrivateFile, writeFileAtomically } from './private-files.ts';
 import { RelayError } from './relay-error.ts';
 
 /** What the file needs of `ReplayMemory`. */

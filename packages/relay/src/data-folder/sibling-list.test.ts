@@ -3,12 +3,11 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ProtocolError } from '@rozan/protocol';
-import { SeededRandom } from '@rozan/tunnel/testing';
+import { SeededRandom, temporaryFolder } from '@rozan/tunnel/testing';
 import fc from 'fast-check';
 import { createEntryLink } from '../server-entry.ts';
 import { createRelayFolder } from './relay-folder.ts';
 import { addSiblings, parseSiblings, readSiblings, removeSibling } from './sibling-list.ts';
-import { temporaryFolder } from './testing/temporary-folder.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 

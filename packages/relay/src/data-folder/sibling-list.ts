@@ -8,8 +8,8 @@ import {
   relayId,
   type ServerEntry,
 } from '@rozan/protocol';
+import { readPrivateFile, writeFileAtomically } from '@rozan/tunnel/data-folder';
 import { CONFIG_BOUNDS, FORWARD_BOUNDS } from '../limits/constants.ts';
-import { readPrivateFile, writeFileAtomically } from './private-files.ts';
 import { RelayError } from './relay-error.ts';
 import { readRelayConfig } from './relay-folder.ts';
 

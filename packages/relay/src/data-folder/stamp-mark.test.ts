@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { temporaryFolder } from '@rozan/tunnel/testing';
 import { openStampMark } from './stamp-mark.ts';
-import { temporaryFolder } from './testing/temporary-folder.ts';
 
 const STAMP_MS = 1_369_612_800_000;
 

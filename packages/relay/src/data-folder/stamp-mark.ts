@@ -1,7 +1,7 @@
 // Which stamps synced flights may have had that an earlier run of the relay accepted. Their replay memory is gone with that run, and the
 // clock alone does not tell old stamps from new ones: it may have been set back between the runs, or by a step of the time service while
 // clients still followed the old time. So the highest accepted stamp is on disk before its flight is answered.
-import { readPrivateFile, writeFileAtomically } from './private-files.ts';
+import { readPrivateFile, writeFileAtomically } from '@rozan/tunnel/data-folder';
 import { RelayError } from './relay-error.ts';
 
 /** The mark on disk runs ahead of the stamps by this, so that a busy relay writes it a few times a second and no more. */

@@ -7,4 +7,5 @@ export { createMemoryPair, type MemoryPair, type MemoryPairOptions } from './mem
 export { leastRandom, SeededRandom } from './seeded-random.ts';
 export { listenSiteAlone } from './site-alone.ts';
 export { type Ending, endingOf, hashAll, readAll, readExactly, writeRepeatedly } from './stream-helpers.ts';
+export { temporaryFolder } from './temporary-folder.ts';
 export { type TransportFixture, transportSuite } from './transport-suite.ts';

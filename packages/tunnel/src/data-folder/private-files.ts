@@ -1,6 +1,6 @@
 import { chmod, mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RelayError } from './relay-error.ts';
+import { FolderError } from './folder-error.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -23,7 +23,7 @@ export function isMissing(error: unknown): boolean {
 export async function createPrivateFolder(path: string): Promise<void> {
   const created = await mkdir(path, { recursive: true, mode: FOLDER_MODE }).catch((cause: unknown) => {
     const remedy = 'name a folder that belongs to you; no file may have its name';
-    throw new RelayError('folder-broken', `the folder cannot be made: ${path} (${errnoOf(cause)})`, { cause, remedy });
+    throw new FolderError('folder-broken', `the folder cannot be made: ${path} (${errnoOf(cause)})`, { cause, remedy });
   });
   // A mask of the process may have taken bits away, and never adds any.
   if (created !== undefined && hasModes()) await chmod(path, FOLDER_MODE);
@@ -34,7 +34,7 @@ export async function expectPrivate(path: string): Promise<void> {
   const stats = await stat(path);
   if (!hasModes() || (stats.mode & OTHERS) === 0) return;
   const mode = stats.isDirectory() ? '700' : '600';
-  throw new RelayError('folder-not-private', `other users of this machine can read ${path}`, {
+  throw new FolderError('folder-not-private', `other users of this machine can read ${path}`, {
     remedy: `chmod ${mode} ${path}`,
   });
 }
@@ -77,7 +77,7 @@ export async function readPrivateFile(path: string, maxBytes: number): Promise<B
   try {
     await expectPrivate(path);
     const { size } = await handle.stat();
-    if (size > maxBytes) throw new RelayError('folder-broken', `${path} is larger than a relay ever writes it`);
+    if (size > maxBytes) throw new FolderError('folder-broken', `${path} is larger than it is ever written`);
     return await handle.readFile();
   } finally {
     await handle.close();
