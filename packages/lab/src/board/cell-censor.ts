@@ -1,3 +1,4 @@
+import type { ProberCounts } from '../censor/middlebox.ts';
 import type { Route } from './subject.ts';
 
 /** What a censor has seen and done in a cell. */
@@ -13,4 +14,8 @@ export interface CellCensor extends AsyncDisposable {
   routeFor(userHost: string): Route;
   /** Of one user, or of all together. */
   counts(userHost?: string): CensorCounts;
+  /** What its prober has made of servers so far. */
+  readonly prober: ProberCounts;
+  /** Resolves when no probe is under way. */
+  probesOver(): Promise<void>;
 }

@@ -15,6 +15,8 @@ export interface CellPlan {
   readonly survival: { readonly bytes: number; readonly rate: number; readonly capMs: number } | null;
   /** What the censor lets one user have, in bytes a second; null where it does not limit that. */
   readonly allowedRate: number | null;
+  /** Whether the censor sends probes: then one user comes before all others, and they when the censor has made up its mind. */
+  readonly isProbing: boolean;
 }
 
 /** What one subject came to under one policy. */
@@ -40,6 +42,8 @@ export interface CellResult {
   readonly reconnectsPerHour: number | null;
   /** The censor's own count over the cell. */
   readonly censor: { readonly connections: number; readonly acted: number };
+  /** Batteries of probes that servers got, and after how many the server was taken for a proxy; null where nobody probes. */
+  readonly probes: { readonly batteries: number; readonly proxies: number } | null;
 }
 
 const HOUR_MS = 3_600_000;
@@ -84,7 +88,11 @@ function countFailures(reached: readonly Reached[]): Record<string, number> {
 /** Runs one cell: all its sessions, and the long download after them, if any got through. */
 export async function runCell(world: SessionWorld, cell: Cell): Promise<CellResult> {
   const { subject, policy, censor, plan } = cell;
-  const { sessions, survival: wanted, allowedRate } = plan;
+  const { sessions, survival: wanted, allowedRate, attemptMs, isProbing } = plan;
+  if (isProbing) {
+    await tryToReach(world, { subject, censor, userHost: userHost(sessions + 1), attemptMs });
+    await censor.probesOver();
+  }
   const reached = await reachAll(world, cell);
   const isHopeless = sessions > 0 && reached.every(({ isReached }) => !isReached);
   const survival =
@@ -103,5 +111,6 @@ export async function runCell(world: SessionWorld, cell: Cell): Promise<CellResu
     goodputShare: survival === null || allowedRate === null ? null : goodput / allowedRate,
     reconnectsPerHour: survival === null ? null : (Math.max(0, survival.connections - 1) * HOUR_MS) / survival.ms,
     censor: censor.counts(),
+    probes: isProbing ? censor.prober : null,
   };
 }

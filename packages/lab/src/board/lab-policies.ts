@@ -7,6 +7,9 @@ import { findPolicy, listPolicies } from '../censor/policies.ts';
 import { type Policy, PolicyError, parseSettings } from '../censor/policy-file.ts';
 import { createSeededRandom } from './seeded-random.ts';
 
+/** The first probes of real ones come after a third of a second to hours; the lab does not wait for the hours. */
+const MOST_PROBE_DELAY_MS = 2_000;
+
 /** A policy of the catalogue, and what a cell has to know of it. */
 export interface LabPolicy {
   readonly id: string;
@@ -17,6 +20,8 @@ export interface LabPolicy {
   readonly lastsMs: number;
   /** What it lets one user have, in bytes a second; null where it does not limit all that a user does. */
   readonly allowedRate: number | null;
+  /** Whether it sends probes to servers. */
+  readonly isProbing: boolean;
   /** None for no censor at all. */
   readonly policies: readonly Policy[];
 }
@@ -28,6 +33,7 @@ export const OPEN: LabPolicy = {
   source: 'control',
   lastsMs: 0,
   allowedRate: null,
+  isProbing: false,
   policies: [],
 };
 
@@ -44,6 +50,7 @@ function describe(policy: Policy): LabPolicy {
     hopeless,
     lastsMs: Number(age) * 1000,
     allowedRate: isForAll ? bytesPerSecond : null,
+    isProbing: text.includes('"probe":'),
     policies: [policy],
   };
 }
@@ -72,6 +79,6 @@ export function startCensor(env: Env, policies: readonly LabPolicy[], seed: numb
   return createMiddlebox(
     policies.flatMap((policy) => policy.policies),
     env,
-    { random: createSeededRandom(seed) },
+    { random: createSeededRandom(seed), prober: { mostDelayMs: MOST_PROBE_DELAY_MS } },
   );
 }

@@ -65,6 +65,7 @@ export function planFor(
     attemptMs: patienceOf(policy),
     survival: bytes > 0 ? { bytes, rate, capMs: SURVIVAL_CAP_MS } : null,
     allowedRate,
+    isProbing: policy.isProbing,
   };
 }
 
@@ -107,7 +108,7 @@ export async function runMatrix(env: Env, world: SessionWorld, run: MatrixRun): 
   let done = 0;
   const found = jobs.map((job) => {
     const { policy, subject, plan, seed } = job;
-    const isSlow = policy.lastsMs > 0 || policy.allowedRate !== null;
+    const isSlow = policy.lastsMs > 0 || policy.allowedRate !== null || policy.isProbing;
     return (isSlow ? slow : quick).run(async () => {
       signal.throwIfAborted();
       await using censor = startCensor(env, [policy], seed);

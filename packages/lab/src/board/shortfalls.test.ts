@@ -14,6 +14,7 @@ const CELL: CellResult = {
   goodputShare: null,
   reconnectsPerHour: null,
   censor: { connections: 1, acted: 0 },
+  probes: null,
 };
 const BROKEN = {
   wantedBytes: 50e6,

@@ -35,6 +35,14 @@ export interface MiddleboxCounts {
   readonly acted: number;
 }
 
+/** What a prober has made of servers. */
+export interface ProberCounts {
+  /** Batteries of probes: of one rule, at one server. */
+  readonly batteries: number;
+  /** Those after which the server was taken for a proxy, and blocked. */
+  readonly proxies: number;
+}
+
 /** So many connections that went silent are kept open; the oldest are then let go, unseen. Ours. */
 const MAX_SILENT_LINKS = 4000;
 const FIRST_PORT = 20_000;
@@ -52,6 +60,8 @@ export class Middlebox implements AsyncDisposable {
   readonly #counts = new Map<string, { connections: number; acted: number }>();
   readonly #datagrams: MiddleboxDatagrams;
   readonly #probed = new Set<string>();
+  readonly #probing = new Set<Promise<void>>();
+  #proxies = 0;
   readonly #stop = new AbortController();
   #nextPort = 0;
 
@@ -65,6 +75,16 @@ export class Middlebox implements AsyncDisposable {
       nextClientPort: () => this.#clientPort(),
       listenHost: this.#listenHost,
     });
+  }
+
+  /** What its prober has made of servers so far. */
+  get prober(): ProberCounts {
+    return { batteries: this.#probed.size, proxies: this.#proxies };
+  }
+
+  /** Resolves when no probe is under way. */
+  async probesOver(): Promise<void> {
+    while (this.#probing.size > 0) await Promise.all(this.#probing);
   }
 
   /** What the engine has counted, over all users. */
@@ -163,7 +183,10 @@ export class Middlebox implements AsyncDisposable {
     const after = this.#engine.counts;
     count.connections += after.flows - before.flows;
     count.acted += after.acted - before.acted;
-    for (const order of verdict.probes) void this.#probe(order, actual);
+    for (const order of verdict.probes) {
+      const probing = this.#probe(order, actual).finally(() => this.#probing.delete(probing));
+      this.#probing.add(probing);
+    }
     return verdict;
   }
 
@@ -182,7 +205,10 @@ export class Middlebox implements AsyncDisposable {
     const bytes = (count: number): Buffer => this.#env.random.bytes(count);
     const env = { ...this.#env, random: { bytes, fraction: () => random.fraction() } };
     const isProxy = await startProbing(env, { order, actual, signal: this.#stop.signal, ...prober });
-    if (isProxy) this.#engine.block(order, this.#env.clock.monotonicMs());
+    if (isProxy) {
+      this.#engine.block(order, this.#env.clock.monotonicMs());
+      this.#proxies += 1;
+    }
     prober.onFinding?.(isProxy);
   }
 

@@ -26,7 +26,7 @@ async function probed(id: string, server: Server): Promise<{ found: boolean | nu
   const onFinding = (isProxy: boolean): void => {
     found = isProxy;
   };
-  await using box = createMiddlebox(findPolicy(id), env, { prober: { delayScale: 0, onFinding } });
+  await using box = createMiddlebox(findPolicy(id), env, { prober: { mostDelayMs: 0, onFinding } });
   const talk = async (user: string): Promise<boolean> => {
     const address = await box.routeFor(user)({ actual: listener.address, seenAs: SERVER });
     const conn = await network.dial(address);

@@ -6,8 +6,8 @@ import type { ProbeOrder } from './verdict.ts';
 
 /** How fast a prober is. */
 export interface ProberOptions {
-  /** What a delay that the sources give is multiplied with; 0: at once. */
-  readonly delayScale: number;
+  /** Probes come after the time that the sources give, but no later than this, in ms: half of theirs take longer than a minute. */
+  readonly mostDelayMs: number;
   /** Told of each server that was probed: whether it was found to be a proxy. */
   readonly onFinding?: ((isProxy: boolean) => void) | undefined;
 }
@@ -31,7 +31,7 @@ interface Probing extends ProberOptions {
 /** Real probers give up in less than this. */
 const PATIENCE_MS = 10_000;
 /** Probes sent beside one another, so that a battery ends soon. Ours. */
-const PARALLEL_PROBES = 6;
+const PARALLEL_PROBES = 24;
 /** NR1's lengths, and NR2's. */
 const RANDOM_LENGTHS = [7, 8, 9, 11, 12, 13, 15, 16, 17, 21, 22, 23, 32, 33, 34, 40, 41, 42, 48, 49, 50, 221];
 /** Around the lengths at which known proxies hang up (C32). */
@@ -55,9 +55,9 @@ export function probeDelayMs(share: number): number {
 }
 
 /** Waits as long as real ones do, probes, and tells what it found; false when it was stopped. */
-export async function startProbing(env: Env, { order, actual, signal, delayScale }: Probing): Promise<boolean> {
+export async function startProbing(env: Env, { order, actual, signal, mostDelayMs }: Probing): Promise<boolean> {
   try {
-    await sleep(env, probeDelayMs(env.random.fraction()) * delayScale, signal);
+    await sleep(env, Math.min(mostDelayMs, probeDelayMs(env.random.fraction())), signal);
     return await probeServer(env, { battery: order.battery, payload: order.payload, actual, signal });
   } catch (error) {
     if (signal.aborted) return false;

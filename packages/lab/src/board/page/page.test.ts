@@ -12,6 +12,7 @@ const CELL = {
   goodputShare: null,
   reconnectsPerHour: null,
   censor: { connections: 4, acted: 1 },
+  probes: null,
 };
 
 const BOARD: Scoreboard = {

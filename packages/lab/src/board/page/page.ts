@@ -12,7 +12,8 @@ import { renderReplay } from './replay-section.ts';
 /** A heat map's cell: its colour says how many sessions got through; the rest is in its title. */
 function renderCell(cell: CellResult | undefined, classes: string): string {
   if (cell === undefined) return `<td class="cell ${classes}"></td>`;
-  const { reached, survival, bootstrapMs, goodputShare } = cell;
+  // What an older run has kept knows nothing of probes.
+  const { reached, survival, bootstrapMs, goodputShare, probes = null } = cell;
   const share = reached.n === 0 ? 0 : Math.round((100 * reached.k) / reached.n);
   const seconds = (ms: number | null) => (ms === null ? '–' : `${(ms / 1000).toFixed(1)} s`);
   const facts = [
@@ -22,6 +23,7 @@ function renderCell(cell: CellResult | undefined, classes: string): string {
       ? 'no long download'
       : `${(survival.bytes / 1e6).toFixed(1)} of ${(survival.wantedBytes / 1e6).toFixed(1)} MB in ${survival.seconds.toFixed(0)} s over ${survival.connections} connections`,
     ...(goodputShare === null ? [] : [`goodput ${(goodputShare * 100).toFixed(0)} % of what is allowed`]),
+    ...(probes === null ? [] : [`${probes.batteries} times probed, ${probes.proxies} times found to be a proxy`]),
   ];
   const mark = survival !== null && !survival.isWhole ? ' broken' : '';
   return `<td class="cell ${classes}" data-share tabindex="0" style="--share:${share}%" title="${escapeHtml(facts.join('\n'))}"><span class="${mark}">${share}<i> %</i></span></td>`;
