@@ -14,7 +14,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   relay: ['protocol', 'tunnel'],
   client: ['protocol', 'publication', 'tunnel'],
   pt: ['client', 'protocol', 'relay', 'tunnel'],
-  publication: [],
+  publication: ['protocol', 'tunnel'],
   control: ['protocol', 'publication', 'tunnel'],
   lab: ['client', 'control', 'protocol', 'publication', 'pt', 'relay', 'tunnel'],
 };

@@ -1,0 +1,24 @@
+export { PublicationError, type PublicationErrorCode } from './errors.ts';
+export { createKeyFile, isSealedKeyFile, type NewKeyOptions, readKeyFile, readPublicKey } from './key-file.ts';
+export { type PublicKey, publicKeyOf, type SigningKey, signingKeyOf } from './keys.ts';
+export { type Bucket, bucketOf } from './lists/bucket.ts';
+export { type CopyReport, copyPublication } from './make/copy.ts';
+export type { EntryList, NetworkContent } from './make/network-part.ts';
+export { acceptSigned, type Waiting } from './make/pending.ts';
+export {
+  draftFiles,
+  draftFirst,
+  draftKeyChange,
+  draftPartner,
+  draftRenewal,
+  type KeyChange,
+  type RoleKeys,
+  type SignedFile,
+  type Workshop,
+} from './make/propose.ts';
+export { type PublishOptions, type PublishReport, publish } from './make/publish.ts';
+export { addSignature } from './metadata.ts';
+export { createFolderStorage } from './storage/folder-storage.ts';
+export { createMemoryStorage } from './storage/memory-storage.ts';
+export { createS3Storage, parseS3Url, type S3Place } from './storage/s3-storage.ts';
+export type { Storage, StoredFile } from './storage/storage.ts';

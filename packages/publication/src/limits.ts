@@ -1,0 +1,38 @@
+// All bounds of this package. Sizes in bytes, times in ms.
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** For how long what a role signs is valid (DESIGN §4). */
+export const VALID_MS = {
+  root: 365 * DAY_MS,
+  targets: 365 * DAY_MS,
+  releases: 182 * DAY_MS,
+  partner: 182 * DAY_MS,
+  network: 48 * HOUR_MS,
+  snapshot: 48 * HOUR_MS,
+  timestamp: 48 * HOUR_MS,
+} as const;
+
+/** Online roles are signed anew when less than this share of their validity is left. */
+export const RENEW_BELOW_SHARE = 0.5;
+/** The timestamp is signed anew after this time, though nothing has changed: so that clients know that nothing has. */
+export const TIMESTAMP_RENEW_MS = 6 * HOUR_MS;
+/** Files that nothing refers to any more are kept for so long, for clients that are in the middle of an update. */
+export const KEEP_UNREFERENCED_MS = 48 * HOUR_MS;
+
+/** How many keys of an offline role have to sign. */
+export const OFFLINE_THRESHOLD = 2;
+/** 2^6 bins for entry lists: three lists in each at 200 channels, and a snapshot of 2 KB. */
+export const LIST_BIN_BITS = 6;
+
+/** An entry, a list of them as it is signed and sealed, and a list as it is read. */
+export const MAX_PAPER_BYTES: number = 8 * 1024;
+export const MAX_LIST_PAPERS = 4096;
+export const MAX_SEALED_LIST_BYTES: number = 512 * 1024;
+export const MAX_LIST_BYTES: number = 2 * 1024 * 1024;
+/** Deltas that a list has at the most; a client that is further behind takes the whole list. */
+export const MAX_DELTAS = 6;
+
+/** A file of a key. */
+export const MAX_KEY_FILE_BYTES: number = 16 * 1024;
