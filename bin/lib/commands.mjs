@@ -10,6 +10,8 @@ export const commands = {
   demo: { module: 'packages/lab/src/demo-main.ts', summary: 'a whole network on this machine (what `npm start` runs)' },
   relay: { module: 'packages/relay/src/main.ts', summary: 'run a relay; `rozan relay init` makes one' },
   client: { module: 'packages/client/src/main.ts', summary: 'reach the internet through relays' },
+  control: { module: 'packages/control/src/main.ts', summary: 'run the control plane of a network, and ask it' },
+  channel: { module: 'packages/control/src/channel-main.ts', summary: 'the channels by which people learn of relays' },
   tactics: {
     module: 'packages/client/src/tactics-main.ts',
     summary: 'signed starting values for clients: sign, show, check',

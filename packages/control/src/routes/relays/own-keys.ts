@@ -1,0 +1,29 @@
+import { decodeBase64url, relayId } from '@rozan/protocol';
+import { z } from 'zod';
+import { sql } from '../../database/database.ts';
+import { defineRoute } from '../../http/route.ts';
+import { keySchema, transportsSchema } from '../../http/schemas.ts';
+import { touchRelays } from '../../relays/relay-row.ts';
+import { relaySettings, relaySettingsSchema } from '../../relays/settings.ts';
+
+export const ownKeys = defineRoute({
+  method: 'PUT',
+  path: '/relays/self/keys',
+  command: null,
+  summary: 'New keys or transports of the relay that asks. Its id is that of its key. Its siblings are told.',
+  access: ['relay'],
+  body: z.strictObject({ key: keySchema, signingKey: keySchema, transports: transportsSchema }),
+  reply: relaySettingsSchema,
+  audit: (_input, { relay }) => ({ subject: relay }),
+  handle: async ({ body }, { queries, caller, clock, signer }) => {
+    const key = decodeBase64url(body.key);
+    const id = relayId(key);
+    await queries.run(
+      sql`update relays set id = ${id}, key = ${key}, signing_key = ${decodeBase64url(body.signingKey)},
+            transports = ${JSON.stringify(body.transports)} where id = ${caller.relay}`,
+    );
+    const siblings = await queries.rows<{ sibling: string }>(sql`select sibling from siblings where relay = ${id}`);
+    await touchRelays(queries, [id, ...siblings.map(({ sibling }) => sibling)]);
+    return relaySettings(queries, id, { signer, nowMs: clock.wallMs() });
+  },
+});
