@@ -74,6 +74,8 @@ export const MAX_WAITING_FRAMES = 16_384;
 export const MAX_UNACKNOWLEDGED_FRAMES = 65_536;
 /** Carriers of a session at once, and lost ones whose fate is still being told. */
 export const MAX_SESSION_CARRIERS = 16;
+/** Of which a client has no more than this, so that it is never the relay that has to choose which one goes. */
+export const MAX_CLIENT_CARRIERS = 10;
 export const MAX_GONE_CARRIERS = 64;
 /** Carriers in use at once. */
 export const MAX_BOND_CARRIERS = 8;
@@ -109,7 +111,7 @@ export const ATTACH_BACKOFF_MAX_MS = 3000;
 /** The same while another carrier serves: a censor may allow only so many at once. */
 export const SPARE_BACKOFF_MAX_MS = 15_000;
 /** A carrier beside others is attached a random time after the need for it has shown, at most this. */
-export const SPARE_ATTACH_MS = 200;
+export const SPARE_ATTACH_MS = 50;
 
 /** What an upstream proxy may answer before it has connected; of its URL, and of the user name and password in it (RFC 1929). */
 export const MAX_PROXY_HEAD_BYTES: number = 16 * KIB;

@@ -1,8 +1,9 @@
 import type { CarrierLedger, KnownPath } from '@rozan/protocol';
-import { MAX_BOND_CARRIERS, MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
+import { MAX_BOND_CARRIERS, MAX_CLIENT_CARRIERS, MAX_GONE_CARRIERS, MAX_SESSION_CARRIERS } from '../limits.ts';
 import type { Carrier } from './carrier.ts';
 import { soonest } from './schedule.ts';
 import type { SentItem } from './sent-item.ts';
+import type { SessionOptions } from './session-options.ts';
 
 /** A carrier on which nothing has come for so much longer than on others is not trusted with what everything waits for. */
 const LATELY_MS = 50;
@@ -102,8 +103,8 @@ export class CarrierSet {
   }
 
   /** The carrier that has to go before one more is added: the one that has been silent for longest. Null while there is room. */
-  crowdedOut(): Carrier | null {
-    if (this.#alive.size < MAX_SESSION_CARRIERS) return null;
+  crowdedOut(role: SessionOptions['role']): Carrier | null {
+    if (this.#alive.size < (role === 'relay' ? MAX_SESSION_CARRIERS : MAX_CLIENT_CARRIERS)) return null;
     return this.alive.reduce((most, carrier) => (carrier.lastReceivedMs < most.lastReceivedMs ? carrier : most));
   }
 

@@ -31,6 +31,8 @@ export type CarrierLossCause =
   | 'reset'
   /** It was silent for too long, and another took over. */
   | 'stalled'
+  /** There were too many at once, and it was the most silent. */
+  | 'crowded-out'
   /** The peer gave it up. */
   | 'gone'
   /** A record was not authentic: somebody in between has changed bytes. */

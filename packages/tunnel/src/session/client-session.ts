@@ -199,7 +199,7 @@ export class ClientSession {
   /** Attaches one carrier, trying for as long as it is missing. */
   async #attach(): Promise<void> {
     const isMissing = () => !this.#session.closed && this.#attaching <= this.#keeper.missing;
-    const isSpare = this.#keeper.lasting.length + this.#attaching > 1;
+    const isSpare = this.#attaching > 1;
     // Connections that begin at one moment would be a mark.
     if (isSpare) await sleep(this.#env, this.#env.random.fraction() * SPARE_ATTACH_MS, this.#over.signal);
     for (let failures = this.#fruitless; isMissing(); failures += 1) {

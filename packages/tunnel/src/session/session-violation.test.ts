@@ -316,7 +316,7 @@ describe('a relay session', () => {
     await peer.clock.advance(10);
     assert.ok(peer.session.mayAdd(99));
     await peer.attach();
-    assert.deepEqual(peer.lost, [{ id: 1, cause: 'stalled' }]);
+    assert.deepEqual(peer.lost, [{ id: 1, cause: 'crowded-out' }]);
     assert.equal(peer.session.carriers.length, MAX_SESSION_CARRIERS);
     await peer.clock.settle();
     assert.ok(carriers[0]?.frames.some((frame) => frame.type === 'gone' && frame.carrierId === 1));

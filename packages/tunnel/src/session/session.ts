@@ -109,8 +109,8 @@ export class Session {
       carrier.finish();
       return carrier;
     }
-    const crowdedOut = this.#carriers.crowdedOut();
-    if (crowdedOut !== null) this.giveUp(crowdedOut);
+    const crowdedOut = this.#carriers.crowdedOut(this.#options.role);
+    if (crowdedOut !== null) this.giveUp(crowdedOut, crowdedOut.suspect ? 'stalled' : 'crowded-out');
     this.#carriers.add(carrier);
     if (this.#options.role === 'relay') this.#silence.start();
     if (options.confirmed) {
@@ -174,10 +174,10 @@ export class Session {
   }
 
   /** Gives a silent carrier up: what it did not deliver goes over others. The connection itself is closed late. */
-  giveUp(carrier: Carrier): void {
+  giveUp(carrier: Carrier, cause: 'stalled' | 'crowded-out' = 'stalled'): void {
     if (carrier.lost) return;
     carrier.abandon();
-    this.#onLost(carrier, 'stalled');
+    this.#onLost(carrier, cause);
   }
 
   /** Ends the session and resets its streams. The peer hears of it where a carrier is there. */

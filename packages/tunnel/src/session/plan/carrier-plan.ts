@@ -120,6 +120,12 @@ export const CANARY_REACH = 2;
 /** Of what a canary of bytes may carry it carries at least so much, which is beyond the limit. */
 const CANARY_BYTES_SHARE = [0.8, 0.95] as const;
 
+/**
+ * Carriers of few bytes spend most of their time in being made, and as many are made for a file whether one after the other or some at once: so
+ * some at once from the beginning.
+ */
+const COUNTED_CARRIERS = 4;
+
 /** The ages between which carriers are replaced where they are cut at this one. */
 function rangeOfAges(limitMs: number): readonly [number, number] {
   const [leastShare, mostShare] = AGE_SHARE;
@@ -184,6 +190,7 @@ export class AdaptivePlan implements CarrierPlan {
   }
 
   noteTraffic(bytes: number, nowMs: number): boolean {
+    if (this.#finder.found.bytes !== null) this.#search.expect(COUNTED_CARRIERS);
     return this.#search.note(bytes, nowMs);
   }
 

@@ -4,7 +4,7 @@ import { ManualClock } from '../../testing/manual-clock.ts';
 import { SilencePatience } from './silence-patience.ts';
 
 describe('patience with silence', () => {
-  it('is halved by each stall, down to a second and a bit, and comes back when they are long ago', async () => {
+  it('is halved by each stall, down to two seconds, and comes back when they are long ago', async () => {
     const clock = new ManualClock();
     const patience = new SilencePatience(clock, 5000);
     const waits = Array.from({ length: 6 }, () => {
@@ -12,7 +12,7 @@ describe('patience with silence', () => {
       patience.noteStall();
       return suspectMs;
     });
-    assert.deepEqual(waits, [5000, 2500, 1250, 1250, 1250, 1250]);
+    assert.deepEqual(waits, [5000, 2500, 2000, 2000, 2000, 2000]);
     await clock.advance(121_000);
     assert.equal(patience.suspectMs, 5000);
   });

@@ -2,7 +2,7 @@ import type { Clock } from '../../env.ts';
 import { SUSPECT_MS } from '../../limits.ts';
 
 /** Each stall halves the patience, down to this. */
-const LEAST_SUSPECT_MS = 1250;
+const LEAST_SUSPECT_MS = 2000;
 /** A stall is forgotten after so long. */
 const STALL_MS = 120_000;
 

@@ -54,6 +54,11 @@ export class WidthSearch {
     return this.#width;
   }
 
+  /** Takes over that so many are of use here where there is much to carry. */
+  expect(useful: number): void {
+    this.#useful = Math.max(this.#useful, Math.min(this.#most, useful));
+  }
+
   /** Notes all bytes that have got through so far; returns whether the width is another now. */
   note(bytes: number, nowMs: number): boolean {
     const step = this.#step;
