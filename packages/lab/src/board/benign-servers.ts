@@ -1,11 +1,13 @@
-// What ordinary programs talk to: a web site, plain and over TLS, and git over both and over SSH.
-import { createHash } from 'node:crypto';
+// What ordinary programs talk to: a web site, plain, over TLS and over QUIC, git over TLS and over SSH, and a name server.
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import type { Env, SocketAddress } from '@rozan/tunnel';
 import { createDemoSite } from '../demo-site.ts';
+import { startDnsResponder } from '../testing/dns-responder.ts';
 import { findHttpBackend, startGitServer } from '../testing/git-server.ts';
+import { type QuicServer, startQuicServer } from '../testing/quic-server.ts';
 import { startSshServer } from '../testing/ssh-server.ts';
 import { findProgram, type Programs } from './programs.ts';
 
@@ -19,7 +21,16 @@ export interface BenignServers extends AsyncDisposable {
     readonly options: readonly string[];
     readonly repository: string;
   } | null;
+  /** A name server that has one answer, `benignAddress`. */
+  readonly names: SocketAddress;
+  /** Serves one file over HTTP/3. */
+  readonly quic: SocketAddress | null;
 }
+
+/** What the name server says of every name. */
+export const BENIGN_ADDRESS = '198.51.100.80';
+/** The file over HTTP/3, and its size. */
+export const QUIC_FILE = { name: 'file.bin', bytes: 300_000 } as const;
 
 /** Starts TLS in front of a place. */
 async function startTlsFront(
@@ -68,6 +79,15 @@ async function makeRepository(programs: Programs, folder: string): Promise<strin
   return bare;
 }
 
+/** A server for HTTP/3 with one file; null where this machine has none. */
+async function startQuic(folder: string): Promise<QuicServer | null> {
+  if (findProgram('gtlsserver') === null || findProgram('openssl') === null) return null;
+  const [state, root] = [join(folder, 'quic'), join(folder, 'quic', 'root')];
+  await mkdir(root, { recursive: true });
+  await writeFile(join(root, QUIC_FILE.name), randomBytes(QUIC_FILE.bytes));
+  return startQuicServer(state, root);
+}
+
 /** The port is the censor's, and ssh takes the first that it is told. */
 function withoutPort(options: readonly string[]): readonly string[] {
   const at = options.indexOf('-p');
@@ -92,6 +112,13 @@ export async function startBenignServers(env: Env, programs: Programs, folder: s
       ? null
       : { address: { host: '127.0.0.1', port: sshd.port }, options: withoutPort(sshd.clientOptions), repository };
   const secureSite = await secured(site);
+  const names = stack.use(await startDnsResponder(BENIGN_ADDRESS));
+  const quicServer = await startQuic(folder);
+  if (quicServer !== null) stack.use(quicServer);
+  const at = ({ port }: { readonly port: number }) => ({ host: '127.0.0.1', port });
   const running = stack.move();
-  return { site, secureSite, git, ssh, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    ...{ site, secureSite, git, ssh, names: at(names), quic: quicServer === null ? null : at(quicServer) },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }

@@ -1,10 +1,10 @@
 // What a policy does to people who do nothing special: ordinary programs through the same censor.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Env, SocketAddress } from '@rozan/tunnel';
 import { CHROMIUM_ARGS } from '../testing/chromium-args.ts';
-import type { BenignServers } from './benign-servers.ts';
+import { BENIGN_ADDRESS, type BenignServers, QUIC_FILE } from './benign-servers.ts';
 import { userHost } from './cell.ts';
 import type { CellCensor } from './cell-censor.ts';
 import type { Gate } from './gate.ts';
@@ -17,6 +17,8 @@ interface Activity {
   /** Where it goes, and what a censor sees of that. */
   readonly place: SocketAddress;
   readonly port: number;
+  /** TCP unless said. */
+  readonly transport?: 'udp';
   run(programs: Programs, at: SocketAddress, folder: string): Promise<boolean>;
 }
 
@@ -75,6 +77,26 @@ async function browse(programs: Programs, at: SocketAddress, folder: string): Pr
   return lines?.some((line) => line.includes('It works')) ?? false;
 }
 
+async function ask(programs: Programs, at: SocketAddress): Promise<boolean> {
+  const args = [`@${at.host}`, '-p', String(at.port), '+short', '+tries=2', '+timeout=5', NAME, 'A'];
+  const lines = await worked(programs, 'dig', args);
+  return lines?.at(0) === BENIGN_ADDRESS;
+}
+
+/** A download over HTTP/3. */
+async function downloadByQuic(programs: Programs, at: SocketAddress, folder: string): Promise<boolean> {
+  const target = await mkdtemp(join(folder, 'quic-'));
+  const options = ['--quiet', '--exit-on-all-streams-close', `--sni=${NAME}`, '--download', target];
+  const place = [at.host, String(at.port), `https://${NAME}/${QUIC_FILE.name}`];
+  const lines = await worked(programs, 'gtlsclient', [...options, ...place]);
+  const bytes = await stat(join(target, QUIC_FILE.name)).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  await rm(target, { recursive: true, force: true });
+  return lines !== null && bytes === QUIC_FILE.bytes;
+}
+
 async function cloneFrom(
   programs: Programs,
   url: string,
@@ -87,7 +109,7 @@ async function cloneFrom(
 }
 
 /** The activities that this machine has programs for. */
-export function benignSet({ site, secureSite, git, ssh }: BenignServers): BenignSet {
+export function benignSet({ site, secureSite, git, ssh, names, quic }: BenignServers): BenignSet {
   const skipped: { name: string; why: string }[] = [];
   const activities: Activity[] = [];
   const add = (
@@ -121,6 +143,8 @@ export function benignSet({ site, secureSite, git, ssh }: BenignServers): Benign
       return cloneFrom(programs, url, { env: { ...env, GIT_SSH_COMMAND: command }, folder });
     },
   });
+  add('DNS', 'dig', { place: names, port: 53, transport: 'udp', run: ask });
+  add('QUIC', 'gtlsclient', { place: quic, port: 443, transport: 'udp', run: downloadByQuic });
   return { activities, skipped };
 }
 
@@ -130,10 +154,11 @@ export function runBenign(
   { set, policy, censor, times }: { set: BenignSet; policy: string; censor: CellCensor; times: number },
 ): Promise<FalsePositives[]> {
   return Promise.all(
-    set.activities.map(async ({ name, place, port, run }, kind) => {
+    set.activities.map(async ({ name, place, port, transport, run }, kind) => {
       const tries = Array.from({ length: times }, (_, index) =>
         world.starts.run(async () => {
-          const route = censor.routeFor(userHost(kind * times + index));
+          const user = userHost(kind * times + index);
+          const route = transport === 'udp' ? censor.datagramRouteFor(user) : censor.routeFor(user);
           const at = await route({ actual: place, seenAs: { host: SITE_HOST, port } });
           return run(world.programs, at, world.folder).catch(() => false);
         }),

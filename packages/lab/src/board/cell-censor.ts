@@ -12,6 +12,8 @@ export interface CensorCounts {
 export interface CellCensor extends AsyncDisposable {
   /** The ways of a user who is seen at this address. */
   routeFor(userHost: string): Route;
+  /** The same for UDP. */
+  datagramRouteFor(userHost: string): Route;
   /** Of one user, or of all together. */
   counts(userHost?: string): CensorCounts;
   /** What its prober has made of servers so far. */

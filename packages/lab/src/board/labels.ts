@@ -10,6 +10,11 @@ import type { Subject } from './subject.ts';
 
 const CAP_MS = 20_000;
 
+/** A judge that is asked for and is missing, by name. */
+export const MISSING_JUDGES = [
+  { name: 'Suricata', why: 'Debian 12 has it in its backports only, which this lab does not fetch from' },
+] as const;
+
 /** Asks nDPI about a capture; null where it is not on this machine. */
 async function askNdpi(programs: Programs, file: string): Promise<string | null> {
   if (findProgram('ndpiReader') === null) return null;

@@ -7,7 +7,7 @@ import { labCommit } from './commit.ts';
 import { runControls } from './controls.ts';
 import { Gate } from './gate.ts';
 import { findLabPolicy, type LabPolicy, listLabPolicies, OPEN, startCensor } from './lab-policies.ts';
-import { labelsOf } from './labels.ts';
+import { labelsOf, MISSING_JUDGES } from './labels.ts';
 import { runMatrix } from './matrix.ts';
 import { Programs } from './programs.ts';
 import { barText } from './progress.ts';
@@ -92,7 +92,7 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
     },
   });
   const benign = await runBenignTable(stage, policies, { times: scenario.benignTimes, options });
-  return { ...board(), ...benign, skipped: [...subjects.skipped, ...benign.skipped] };
+  return { ...board(), ...benign, skipped: [...subjects.skipped, ...benign.skipped, ...MISSING_JUDGES] };
 }
 
 /** Ordinary programs under every policy. */
