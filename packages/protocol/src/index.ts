@@ -96,7 +96,7 @@ export {
 } from './server-entry.ts';
 export { formatShareLink, formatShareLinkCapitals, parseEntryText, parseShareLink } from './share-link.ts';
 export { signerOf } from './signed-envelope.ts';
-export { judgeTactics, type KnownTimes, type TacticsValidity } from './tactics/known-time.ts';
+export { judgeTactics, judgingTimeMs, type KnownTimes, type TacticsValidity } from './tactics/known-time.ts';
 export { drawRule, fittingRules, misfits, selectRule, type TacticsFacts } from './tactics/select.ts';
 export {
   type AvoidedWay,

@@ -1,4 +1,15 @@
 export { PublicationError, type PublicationErrorCode } from './errors.ts';
+export {
+  type FetchedList,
+  type FetchedTarget,
+  Fetcher,
+  type FetcherOptions,
+  type RefreshOutcome,
+} from './fetch/fetcher.ts';
+export type { ClockState, Freshness, Validity } from './fetch/freshness.ts';
+export type { MirrorDial, MirrorPlace } from './fetch/mirror-connection.ts';
+export { createMirrorDial, type MirrorDialOptions } from './fetch/mirror-dial.ts';
+export type { MirrorOptions } from './fetch/mirrors.ts';
 export { createKeyFile, isSealedKeyFile, type NewKeyOptions, readKeyFile, readPublicKey } from './key-file.ts';
 export { type PublicKey, publicKeyOf, type SigningKey, signingKeyOf } from './keys.ts';
 export { type Bucket, bucketOf } from './lists/bucket.ts';

@@ -151,6 +151,16 @@ export const parseSnapshot = (bytes: Buffer): Metadata<Snapshot> =>
 export const parseTimestamp = (bytes: Buffer): Metadata<Timestamp> =>
   guarded(() => Metadata.fromJSON(MetadataKind.Timestamp, parseJson(bytes)));
 
+/** When a document was issued and when it expires, in ms since 1970; `issuedMs` is null where it does not say. */
+export function timesOf(signed: { readonly expires: string; readonly unrecognizedFields?: Json }): {
+  readonly issuedMs: number | null;
+  readonly expiresMs: number;
+} {
+  const issued = signed.unrecognizedFields?.issued;
+  const issuedMs = typeof issued === 'string' ? Date.parse(issued) : Number.NaN;
+  return { issuedMs: Number.isNaN(issuedMs) ? null : issuedMs, expiresMs: Date.parse(signed.expires) };
+}
+
 /** SHA-256 as hexadecimal digits. */
 export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
