@@ -5,7 +5,7 @@ import { CarrierLedger } from './carrier-ledger.ts';
 import { CLOCK_OFFSET_MS, type LinkState, SimulatedLink } from './testing/simulated-link.ts';
 
 const KIB = 1024;
-const BOUNDS = { initialBytes: 64 * KIB, minBytes: 16 * KIB, maxBytes: 24 * 1024 * KIB };
+const BOUNDS = { initialBytes: 64 * KIB, minBytes: 16 * KIB, maxBytes: 24 * 1024 * KIB, queueMs: 100 };
 const START = { nowMs: 0, roundTripMs: 100, rate: 0 };
 
 type Step =

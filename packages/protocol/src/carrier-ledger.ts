@@ -8,6 +8,8 @@ export interface LedgerBounds {
   readonly minBytes: number;
   /** In flight at most. */
   readonly maxBytes: number;
+  /** Time allowed in the queue before the carrier's bottleneck, in milliseconds: enough to bridge bunches of acknowledgements and timer noise. */
+  readonly queueMs: number;
 }
 
 /** What an earlier carrier of the session tells of the path. A `CarrierLedger` is one; while its carrier lives, all of it holds. */
@@ -33,16 +35,14 @@ interface Entry<Item> {
   readonly items: readonly Item[];
 }
 
-/** Time allowed in the queue before the carrier's bottleneck: enough to bridge bunches of acknowledgements and timer noise. */
-const QUEUE_MS = 100;
 /** A queue that does not go below this for a round trip says that the carrier is full. */
 const FULL_QUEUE_MS = 25;
 /** A burst that came together shows that the path holds more, but not more than so many times as much. */
 const MOST_GROWTH = 8;
 /** A smaller part of the first bytes in flight says nothing: a few records pass anything at once. */
 const TELLING_SHARE = 3 / 4;
-/** The longest queue on the way back that is made up for: what the peer allows itself, and as much for its unevenness. */
-const MAX_RETURN_QUEUE_MS = 200;
+/** The longest queue on the way back that is made up for, in times of `queueMs`: what the peer allows itself, and as much for its unevenness. */
+const MAX_RETURN_QUEUES = 2;
 /** Clocks drift apart: what counts as the least time from here to there grows by this share of the time that passes. */
 const CLOCK_DRIFT = 0.0001;
 /** A rate is remembered for this long at least, and for ten of the path's own round trips (queues may be endless when a throttle begins). */
@@ -50,10 +50,8 @@ const RATE_MEMORY_MS = 2000;
 /** What an earlier carrier has left is replaced by what this one has measured after this long. */
 const FIRST_RATE_MEMORY_MS = 500;
 const MIN_RATE_SAMPLE_MS = 1;
-/** An earlier carrier may have gone another way: what it has told of the path is doubted after this long, */
+/** An earlier carrier may have gone another way: what it has told of the path is doubted after this long, and forgotten when nothing has been as quick since. */
 const FOREIGN_PATH_MS = 5000;
-/** and forgotten when nothing has been as quick since, by more than our own queue explains. */
-const FOREIGN_WAY_MS = QUEUE_MS + FULL_QUEUE_MS;
 
 const UNKNOWN_PATH = { leastRttMs: Number.POSITIVE_INFINITY, leastWayMs: Number.POSITIVE_INFINITY };
 
@@ -66,7 +64,7 @@ const UNKNOWN_PATH = { leastRttMs: Number.POSITIVE_INFINITY, leastWayMs: Number.
  * measured as in LEDBAT (RFC 6817): how much longer an entry was on its way than the quickest one. Both rest on the peer's word for when
  * it arrived, because acknowledgements come in bunches and have to queue behind what the peer itself sends: with both directions full, a
  * sender that went by the round trip would take the other's queue for its own and starve. The limit is rate × (the way back + the way there
- * without queue + `QUEUE_MS`). While there is no queue, it is the limit that makes the rate. So it is at least twice the rate × round trip
+ * without queue + `queueMs`). While there is no queue, it is the limit that makes the rate. So it is at least twice the rate × round trip
  * and doubles with each; where bytes that were sent together have come together, it is what the path brings in a round trip at their pace.
  *
  * Pure: times are arguments, in milliseconds of a monotonic clock.
@@ -164,7 +162,7 @@ export class CarrierLedger<Item> {
   get windowBytes(): number {
     const { rate } = this;
     if (rate === 0) return this.#bounds.initialBytes;
-    const pathMs = this.#unqueuedMs + QUEUE_MS;
+    const pathMs = this.#unqueuedMs + this.#bounds.queueMs;
     let bytes = rate * pathMs;
     if (this.#isRamping) bytes = Math.max(bytes, 2 * rate * this.#unqueuedMs, this.#burstWindowBytes);
     return Math.min(this.#bounds.maxBytes, Math.max(this.#bounds.minBytes, bytes));
@@ -270,7 +268,7 @@ export class CarrierLedger<Item> {
       this.#leastWaySinceMs = nowMs;
       queueMs = Math.min(roundTripMs, wayMs - this.#leastWayMs);
     }
-    const unqueuedMs = Math.min(roundTripMs - queueMs, this.#leastRttMs + MAX_RETURN_QUEUE_MS);
+    const unqueuedMs = Math.min(roundTripMs - queueMs, this.#leastRttMs + MAX_RETURN_QUEUES * this.#bounds.queueMs);
     // Slower down than up: two full directions, each of which waits for the other's queue, would begin to swing.
     this.#unqueuedMs += (unqueuedMs - this.#unqueuedMs) / (unqueuedMs > this.#unqueuedMs ? 4 : 16);
     this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs);
@@ -284,7 +282,8 @@ export class CarrierLedger<Item> {
     own.leastWayMs = Math.min(own.leastWayMs, wayMs);
     if (nowMs < own.untilMs) return;
     this.#own = null;
-    if (own.leastWayMs - this.#leastWayMs <= FOREIGN_WAY_MS) return;
+    // That much our own queue explains.
+    if (own.leastWayMs - this.#leastWayMs <= this.#bounds.queueMs + FULL_QUEUE_MS) return;
     this.#leastRttMs = own.leastRttMs;
     this.#leastWayMs = own.leastWayMs;
   }

@@ -6,7 +6,14 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Bytes in flight on one carrier. The most is what a relay keeps for one live session (DESIGN §3.5). */
-export const CARRIER_IN_FLIGHT: LedgerBounds = { initialBytes: 32 * KIB, minBytes: 6 * KIB, maxBytes: 28 * MIB };
+export const CARRIER_IN_FLIGHT: LedgerBounds = {
+  initialBytes: 32 * KIB,
+  minBytes: 6 * KIB,
+  maxBytes: 28 * MIB,
+  queueMs: 100,
+};
+/** The same on one whose bytes come in bunches, as messages side by side wait for each other. */
+export const BUNCHED_QUEUE_MS = 250;
 
 /** What a stream's receiver takes before the reader has read; both sides start from `initialBytes` (docs/spec/wire.md). */
 export const STREAM_WINDOW: WindowBounds = { initialBytes: 256 * KIB, maxBytes: 28 * MIB };

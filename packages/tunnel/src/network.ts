@@ -36,6 +36,8 @@ export interface ConnExtras {
   borrowReads?(reader: BorrowedReader | null): void;
   /** Whether nobody looks at a written chunk any more once its write callback has run, so that its memory may be given back. */
   readonly forgetsWrites?: boolean;
+  /** Bytes that may wait in it, those of `writableLength` included, before its writer should wait for `drain`; negative when there are too many already. */
+  readonly roomBytes?: number;
   /** Writes bytes that are only lent for the duration of the call; otherwise like `write`. */
   writeBorrowed?(bytes: Buffer): boolean;
   /** Takes back a chunk of a `data` event that nobody will look at again. Not calling it is allowed. */

@@ -10,6 +10,7 @@ import type { Env } from '../env.ts';
 import {
   ACK_BYTES,
   ACK_RECORDS,
+  BUNCHED_QUEUE_MS,
   CARRIER_IN_FLIGHT,
   CARRIER_QUEUE_BYTES,
   FIRST_RECORD_BYTES,
@@ -149,7 +150,9 @@ export class Carrier {
     this.#link = link;
     this.#events = options.events;
     this.#isPathKnown = options.path.rate > 0;
-    this.ledger = new CarrierLedger(CARRIER_IN_FLIGHT, {
+    const bounds =
+      link.conn.roomBytes === undefined ? CARRIER_IN_FLIGHT : { ...CARRIER_IN_FLIGHT, queueMs: BUNCHED_QUEUE_MS };
+    this.ledger = new CarrierLedger(bounds, {
       nowMs,
       roundTripMs: link.roundTripMs ?? 0,
       ...options.path,
@@ -192,7 +195,8 @@ export class Carrier {
 
   /** Whether it takes more bytes now. */
   get writable(): boolean {
-    return this.#link.conn.writableLength < CARRIER_QUEUE_BYTES && !this.isSpent;
+    const { writableLength, roomBytes = CARRIER_QUEUE_BYTES } = this.#link.conn;
+    return writableLength < roomBytes && !this.isSpent;
   }
 
   /** Whether stream bytes may be added to what is in flight, here and on carriers that this one takes over from. */

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { CancelTimer, Random } from '../../env.ts';
 import type { BodyKeys } from './connection-keys.ts';
-import { FrameSealer } from './frame.ts';
-import { MAX_FRAME_BYTES, SMALL_BODY_BYTES } from './limits.ts';
+import { FrameSealer, frameBytesFor } from './frame.ts';
+import { SMALL_BODY_BYTES } from './limits.ts';
 import type { RequestHeader } from './request-token.ts';
 import { drawPadding } from './request-writer.ts';
 import type { ServerMachine } from './server-machine.ts';
@@ -29,6 +29,7 @@ export class Answer {
   readonly #options: AnswerOptions;
   readonly #sealer: FrameSealer;
   #roomBytes: number;
+  readonly #frameBytes: number;
   #hasBegun = false;
 
   constructor(options: AnswerOptions) {
@@ -36,6 +37,7 @@ export class Answer {
     this.header = options.header;
     this.response = options.response;
     this.#roomBytes = Math.max(1, Math.min(options.maxBytes, options.header.answerBytes));
+    this.#frameBytes = frameBytesFor(this.#roomBytes);
     this.#sealer = new FrameSealer({ keys: options.keys, number: options.header.number });
   }
 
@@ -82,7 +84,7 @@ export class Answer {
     const chunks: Buffer[] = [];
     let sentBytes = 0;
     for (let isOver = false; !isOver; ) {
-      const maxBytes = Math.min(this.#roomBytes, MAX_FRAME_BYTES);
+      const maxBytes = Math.min(this.#roomBytes, this.#frameBytes);
       const segment = withBytes && maxBytes > 0 ? machine.take(header.number, maxBytes) : null;
       this.#roomBytes -= segment?.bytes ?? 0;
       sentBytes += segment?.bytes ?? 0;

@@ -5,7 +5,7 @@ import { type AnswerEnd, ClientMachine, type PlannedRequest } from './client-mac
 import type { ClientKeys } from './connection-keys.ts';
 import type { Frame } from './frame.ts';
 import { Lane } from './lane.ts';
-import { LAST_WORDS_MS, MAX_LANES, RETRY_MAX_MS, RETRY_MIN_MS, SEND_BUFFER_BYTES } from './limits.ts';
+import { LAST_WORDS_MS, MAX_LANES, RETRY_MAX_MS, RETRY_MIN_MS } from './limits.ts';
 import type { HttpParams } from './params.ts';
 import { createRequestWriter, type RequestWriter } from './request-writer.ts';
 import { RequestsConn } from './requests-conn.ts';
@@ -70,7 +70,7 @@ class ClientConnection {
         for (const chunk of chunks) machine.write(chunk);
         this.#schedule();
       },
-      hasRoom: () => machine.keptBytes < SEND_BUFFER_BYTES,
+      roomBytes: () => machine.roomBytes,
       end: () => {
         machine.end();
         this.#schedule();
@@ -126,6 +126,7 @@ class ClientConnection {
       this.#send(lane, planned);
     }
     this.#openSpare(nowMs);
+    this.conn.progress();
     this.#checkOver();
     if (!this.#isOver) this.#wake(nowMs);
   }

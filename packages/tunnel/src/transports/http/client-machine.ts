@@ -1,24 +1,27 @@
 import type { Random } from '../../env.ts';
 import type { Frame } from './frame.ts';
+import { type LaneUse, mayPoll, mayUpload } from './lane-share.ts';
 import {
   BEACON_MS,
   BEACON_ROUND_TRIPS,
   FAILURE_HISTORY,
+  FEW_BYTES,
   IDLE_PAUSE_MAX_MS,
   IDLE_PAUSE_MIN_MS,
   MAX_FAILURES,
-  MAX_LANES,
   MAX_OPENING_FAILURES,
   MAX_POLLS,
   MAX_UPLOADS,
   OPENING_BYTES,
   RETRY_MAX_MS,
   RETRY_MIN_MS,
+  SEND_BUFFER_BYTES,
   WINDOW_BYTES,
 } from './limits.ts';
+import type { OpenRequest } from './open-request.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import type { RequestHeader } from './request-token.ts';
-import { type Range, rangeOf, type Segment, SendBuffer } from './send-buffer.ts';
+import { rangeOf, type Segment, SendBuffer } from './send-buffer.ts';
 import { SizeGovernor } from './size-governor.ts';
 
 /** A request to be sent now. */
@@ -36,20 +39,6 @@ export type AnswerEnd = 'whole' | 'cut' | 'foreign' | 'unavailable';
 
 /** Why no more requests are made: everything has been said and heard · the listener broke off · it cannot be reached, or is not ours. */
 export type ClientOver = 'finished' | 'reset' | 'failed' | 'foreign';
-
-interface OpenRequest {
-  readonly isPoll: boolean;
-  readonly streamed: boolean;
-  readonly range: Range | null;
-  readonly bytes: number;
-  readonly sentMs: number;
-  readonly holdMs: number;
-  /** When its first frame came. */
-  firstMs: number | null;
-  /** When that was one without bytes, and nothing else has come since. */
-  beaconMs: number | null;
-  gotBytes: number;
-}
 
 /** What a `ClientMachine` needs. */
 export interface ClientMachineOptions {
@@ -107,9 +96,9 @@ export class ClientMachine {
     return this.#confirmed ? MAX_FAILURES : MAX_OPENING_FAILURES;
   }
 
-  /** Bytes that are not acknowledged. */
-  get keptBytes(): number {
-    return this.#send.kept;
+  /** Bytes that may be added now: what waits is no more than the next message takes, so that what is urgent need not wait behind much. */
+  get roomBytes(): number {
+    return Math.min(SEND_BUFFER_BYTES - this.#send.kept, this.#upSize.bytes - this.#send.unsent);
   }
 
   /** Whether the end that was sent has arrived. */
@@ -155,7 +144,7 @@ export class ClientMachine {
 
   /** Whether one more poll than is open would be of use. */
   get wantsPoll(): boolean {
-    return this.#confirmed && !this.receivedAll && this.#polls < this.#pollsWanted;
+    return this.#confirmed && !this.receivedAll && this.#polls < this.#pollsWanted + (this.#isOneWaning ? 1 : 0);
   }
 
   /**
@@ -171,11 +160,11 @@ export class ClientMachine {
       if (!this.#send.hasWork(this.#limit) || uploads >= MAX_UPLOADS) return null;
       return this.#plan(nowMs, { maxBytes: OPENING_BYTES, holdMs: this.#requests.size === 0 ? this.#drawHoldMs() : 0 });
     }
-    if (this.#send.hasWork(this.#limit) && uploads < this.#maxUploads) {
-      return this.#plan(nowMs, { maxBytes: this.#upSize.bytes, holdMs: 0 });
+    const use = this.#laneUse;
+    if (this.#send.hasWork(this.#limit) && mayUpload(use, this.#send.available(this.#limit))) {
+      return this.#plan(nowMs, { maxBytes: this.#upSize.draw(this.#options.random), holdMs: 0 });
     }
-    const mayPoll = nowMs >= this.#pollAtMs && (this.#polls === 0 || idleLanes > 1);
-    if (this.wantsPoll && mayPoll) return this.#planPoll(nowMs);
+    if (this.wantsPoll && nowMs >= this.#pollAtMs && mayPoll(use, idleLanes)) return this.#planPoll(nowMs);
     const isAllSaid = this.receivedAll && this.endArrived;
     if (isAllSaid && this.#lastWords === null) {
       this.#lastWords = this.#number + 1;
@@ -250,15 +239,16 @@ export class ClientMachine {
     this.#judgeBeacon(request, nowMs);
     request.beaconMs = null;
     for (const piece of frame.pieces) request.gotBytes += piece.length;
+    const isTelling = request.firstMs === null || this.#streams === null;
+    if (request.streamed && isTelling && !frame.last && request.gotBytes < FEW_BYTES) request.beaconMs = nowMs;
     if (request.firstMs !== null) return;
     request.firstMs = nowMs;
     if (request.holdMs === 0 || this.#roundTripMs === null) {
       this.#roundTripMs = Math.min(this.#roundTripMs ?? Number.POSITIVE_INFINITY, nowMs - request.sentMs);
     }
-    if (request.streamed && !frame.last && request.gotBytes === 0) request.beaconMs = nowMs;
   }
 
-  /** A first frame that has come alone was not held back until there was more. */
+  /** A frame that has come alone was not held back until there was more. */
   #judgeBeacon(request: OpenRequest, nowMs: number): void {
     if (request.beaconMs === null || nowMs - request.beaconMs < ALONE_MS) return;
     request.beaconMs = null;
@@ -267,9 +257,10 @@ export class ClientMachine {
   }
 
   #succeed(request: OpenRequest, nowMs: number): void {
-    if (request.range !== null) this.#upSize.passed(request.bytes, nowMs - request.sentMs, this.#roundTripMs ?? 0);
+    const roundTripMs = this.#roundTripMs ?? 0;
+    if (request.range !== null) this.#upSize.passed(request.bytes, nowMs - request.sentMs - roundTripMs, roundTripMs);
     if (!request.isPoll) return;
-    this.#downSize.passed(request.gotBytes, nowMs - (request.firstMs ?? nowMs), this.#roundTripMs ?? 0);
+    this.#downSize.passed(request.gotBytes, nowMs - (request.firstMs ?? nowMs), roundTripMs);
     if (request.gotBytes > 0) {
       if (request.gotBytes >= MAX_FRAME_HINT) this.#wantedPolls = Math.min(MAX_POLLS, this.#wantedPolls + 1);
       return;
@@ -307,9 +298,16 @@ export class ClientMachine {
     if (request.isPoll) this.#polls -= 1;
   }
 
-  /** A few bytes do not wait for others to be acknowledged: an answer takes a round trip. */
-  get #maxUploads(): number {
-    return this.#send.available(this.#limit) < FEW_BYTES ? MAX_LANES - Math.max(1, this.#polls) : MAX_UPLOADS;
+  get #laneUse(): LaneUse {
+    const uploads: number[] = [];
+    for (const { isPoll, bytes } of this.#requests.values()) if (!isPoll) uploads.push(bytes);
+    return { polls: this.#polls, wantedPolls: this.#wantedPolls, uploads };
+  }
+
+  /** Whether a good part of an answer has come: until another poll is there it may be over. */
+  get #isOneWaning(): boolean {
+    for (const { gotBytes } of this.#requests.values()) if (gotBytes > this.#downSize.bytes / 3) return true;
+    return false;
   }
 
   get #beaconMs(): number {
@@ -365,7 +363,7 @@ export class ClientMachine {
       streamed,
       reset: this.#isReset,
       holdMs,
-      answerBytes: this.#downSize.bytes,
+      answerBytes: this.#downSize.draw(this.#options.random),
       ack: this.#receive.ack,
       limit: this.#receive.tell(),
       failed: this.#failedBefore(number),
@@ -383,8 +381,6 @@ export class ClientMachine {
     return bits >>> 0;
   }
 }
-
-const FEW_BYTES = 4096;
 
 /** Without anything behind it for so long, a frame has come alone. */
 const ALONE_MS = 20;

@@ -2,7 +2,7 @@
 import { type Cipheriv, createCipheriv, createDecipheriv } from 'node:crypto';
 import { ProtocolError } from '@rozan/protocol';
 import type { BodyKeys } from './connection-keys.ts';
-import { COPIED_BYTES, MAX_FRAME_BYTES } from './limits.ts';
+import { COPIED_BYTES, FRAMES_PER_MESSAGE, LEAST_FRAME_BYTES, MAX_FRAME_BYTES } from './limits.ts';
 
 /** Bytes of a frame's head and tag. */
 const HEAD_BYTES = 24;
@@ -28,6 +28,11 @@ export interface FrameHead {
 /** A frame as it arrived: authentic, its bytes in the pieces in which they came. */
 export interface Frame extends FrameHead {
   readonly pieces: readonly Buffer[];
+}
+
+/** The bytes of data that each frame of a message of so many should have. */
+export function frameBytesFor(messageBytes: number): number {
+  return Math.min(MAX_FRAME_BYTES, Math.max(LEAST_FRAME_BYTES, Math.ceil(messageBytes / FRAMES_PER_MESSAGE)));
 }
 
 /** A body is known by its keys, and by the number of its request. */

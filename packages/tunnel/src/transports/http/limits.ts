@@ -9,15 +9,19 @@ export const MESSAGE_AGE_MS = { default: 18_000, least: 1000, most: 60_000 } as 
 
 /** Connections that one client has open to one listener for one carrier, and how many of them may wait for answers or carry uploads. */
 export const MAX_LANES = 8;
-export const MAX_POLLS = 3;
+export const MAX_POLLS = 4;
 export const MAX_UPLOADS = 5;
+/** Lanes that polls leave to uploads while these need them, and uploads of less than `FEW_BYTES` that need not wait for another. */
+export const KEPT_UPLOADS = 4;
+export const LEAST_SMALL_UPLOADS = 3;
+export const FEW_BYTES: number = 4 * KIB;
 
 /** A listener holds so many requests of one carrier open; further ones are the site's. */
 export const MAX_HELD_REQUESTS = 16;
 
 /** Bytes that a receiver takes beyond what its reader has taken. */
 export const WINDOW_BYTES: number = 4 * MIB;
-/** A writer has to wait while so many bytes are not yet acknowledged. */
+/** A writer has to wait while so many bytes are not yet acknowledged, or more wait than the next message takes. */
 export const SEND_BUFFER_BYTES: number = 4 * MIB;
 /** Of these a reader is told as soon as it has taken them. */
 export const WINDOW_STEP_BYTES: number = WINDOW_BYTES / 4;
@@ -31,12 +35,18 @@ export const PADDING_BYTES = 384;
 export const COPIED_BYTES: number = 2 * KIB;
 
 /**
- * A message's size begins here, doubles while it passes in less than `QUICK_MS` and so many round trips, and is halved when it takes longer than
- * half of its age.
+ * A message's size begins here, grows by a quarter while it is on the line for less than `ON_LINE_MS` and so many round trips, beside the
+ * round trip that each takes, and shrinks by a fifth when that is half as much again, down to `LEAST_PACED_BYTES`. It is halved when it takes
+ * longer than half of its age.
  */
-export const FIRST_MESSAGE_BYTES: number = 128 * KIB;
-export const QUICK_MS = 200;
-export const QUICK_ROUND_TRIPS = 2;
+export const FIRST_MESSAGE_BYTES: number = 256 * KIB;
+export const ON_LINE_MS = 50;
+export const ON_LINE_ROUND_TRIPS = 0.75;
+export const LEAST_PACED_BYTES: number = 64 * KIB;
+
+/** A frame's bytes count when all of it has come, so a message has so many of them, unless they would be smaller than the second. */
+export const FRAMES_PER_MESSAGE = 8;
+export const LEAST_FRAME_BYTES: number = 8 * KIB;
 
 /** An opening may carry so much: a first flight and what comes with it. */
 export const OPENING_BYTES: number = 16 * KIB;

@@ -1,8 +1,8 @@
 import type { Random } from '../../env.ts';
 import type { PlannedRequest } from './client-machine.ts';
 import type { ClientKeys } from './connection-keys.ts';
-import { FrameSealer } from './frame.ts';
-import { MAX_FRAME_BYTES, PADDING_BYTES, SMALL_BODY_BYTES } from './limits.ts';
+import { FrameSealer, frameBytesFor } from './frame.ts';
+import { PADDING_BYTES, SMALL_BODY_BYTES } from './limits.ts';
 import type { HttpParams } from './params.ts';
 import { sealToken } from './request-token.ts';
 import type { Segment } from './send-buffer.ts';
@@ -62,7 +62,7 @@ type BodyName = ConstructorParameters<typeof FrameSealer>[0];
 function bodyOf(random: Random, segment: Segment, name: BodyName): Buffer[] {
   const sealer = new FrameSealer(name);
   const chunks: Buffer[] = [];
-  const frames = splitSegment(segment, MAX_FRAME_BYTES);
+  const frames = splitSegment(segment, frameBytesFor(segment.bytes));
   const padding = segment.bytes < SMALL_BODY_BYTES ? drawPadding(random) : Buffer.alloc(0);
   frames.forEach(({ offset, pieces, end }, index) => {
     const last = index === frames.length - 1;

@@ -5,8 +5,8 @@ import { TunnelError } from '../../errors.ts';
 export interface RequestsConnHooks {
   /** Takes bytes to be sent. */
   write(chunks: readonly Buffer[]): void;
-  /** Whether the writer may go on. */
-  hasRoom(): boolean;
+  /** Bytes that the writer may add to those that wait. */
+  roomBytes(): number;
   /** Nothing more will be written. */
   end(): void;
   /** Whether the end has arrived at the peer. */
@@ -34,15 +34,24 @@ export class RequestsConn extends Duplex {
   #hasPeerEnded = false;
   #hasPushedEnd = false;
   #isReset = false;
+  /** Whether somebody has seen that there is no room. */
+  #isRoomAwaited = false;
   #afterRoom: Done | null = null;
   #afterEnd: Done | null = null;
 
   constructor(hooks: RequestsConnHooks, remoteAddress?: string) {
-    super({ allowHalfOpen: true, readableHighWaterMark: READY_BYTES });
+    // Each write that leaves something behind is followed by `drain`.
+    super({ allowHalfOpen: true, readableHighWaterMark: READY_BYTES, writableHighWaterMark: 1 });
     this.#hooks = hooks;
     this.remoteAddress = remoteAddress;
     // An owner without a listener yet must not have the process end; it sees `close` all the same.
     this.on('error', () => {});
+  }
+
+  get roomBytes(): number {
+    const bytes = this.#hooks.roomBytes();
+    if (bytes <= 0) this.#isRoomAwaited = true;
+    return bytes;
   }
 
   resetAndDestroy(): this {
@@ -64,10 +73,15 @@ export class RequestsConn extends Duplex {
 
   /** Something was acknowledged. */
   progress(): void {
-    if (this.#afterRoom !== null && this.#hooks.hasRoom()) {
+    if (this.#afterRoom !== null && this.#hooks.roomBytes() > 0) {
       const done = this.#afterRoom;
       this.#afterRoom = null;
+      this.#isRoomAwaited = false;
       done();
+    } else if (this.#isRoomAwaited && this.#hooks.roomBytes() > 0) {
+      // Messages have become smaller since the last write was done, so that there was no room: nothing else tells its writer.
+      this.#isRoomAwaited = false;
+      this.emit('drain');
     }
     if (this.#afterEnd !== null && this.#hooks.endArrived()) {
       const done = this.#afterEnd;
@@ -113,7 +127,7 @@ export class RequestsConn extends Duplex {
 
   #take(chunks: readonly Buffer[], done: Done): void {
     this.#hooks.write(chunks);
-    if (this.#hooks.hasRoom()) done();
+    if (this.#hooks.roomBytes() > 0) done();
     else this.#afterRoom = done;
   }
 

@@ -7,14 +7,7 @@ import type { Site } from '../../site/reply.ts';
 import { Answer } from './answer.ts';
 import type { ConnectionKeys } from './connection-keys.ts';
 import { FrameOpener } from './frame.ts';
-import {
-  LAST_WORDS_MS,
-  MAX_HELD_REQUESTS,
-  OPENING_BYTES,
-  SEND_BUFFER_BYTES,
-  SILENT_CARRIER_MS,
-  TOMBSTONE_MS,
-} from './limits.ts';
+import { LAST_WORDS_MS, MAX_HELD_REQUESTS, OPENING_BYTES, SILENT_CARRIER_MS, TOMBSTONE_MS } from './limits.ts';
 import type { RequestHeader } from './request-token.ts';
 import { RequestsConn } from './requests-conn.ts';
 import { ServerMachine } from './server-machine.ts';
@@ -78,7 +71,7 @@ export class ServerConnection {
           for (const chunk of chunks) machine.write(chunk);
           this.#take();
         },
-        hasRoom: () => machine.keptBytes < SEND_BUFFER_BYTES,
+        roomBytes: () => machine.roomBytes,
         end: () => {
           machine.end();
           this.#take();
@@ -279,6 +272,7 @@ export class ServerConnection {
       if (this.#isReset || !answer.header.streamed) this.#finish(answer);
       else if (!answer.stream()) this.#held.delete(answer);
     }
+    this.#conn.progress();
     if (isAllSaid && this.#conn.destroyed) this.#bury();
   }
 

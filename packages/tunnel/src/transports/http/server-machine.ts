@@ -1,5 +1,5 @@
 import type { Frame, FrameHead } from './frame.ts';
-import { FAILURE_HISTORY, WINDOW_BYTES } from './limits.ts';
+import { FAILURE_HISTORY, FIRST_MESSAGE_BYTES, MESSAGE_BYTES, SEND_BUFFER_BYTES, WINDOW_BYTES } from './limits.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import type { RequestHeader } from './request-token.ts';
 import { type Range, rangeOf, type Segment, SendBuffer } from './send-buffer.ts';
@@ -16,6 +16,8 @@ export class ServerMachine {
   readonly #carried = new Map<number, Range[]>();
   #highest = 0;
   #limit = WINDOW_BYTES;
+  /** What an answer carries, as the client last asked for. */
+  #answerBytes = FIRST_MESSAGE_BYTES;
   #isReset = false;
 
   /** Whether the client has broken off. */
@@ -23,8 +25,9 @@ export class ServerMachine {
     return this.#isReset;
   }
 
-  get keptBytes(): number {
-    return this.#send.kept;
+  /** Bytes that may be added now: what waits is no more than the next answer takes, so that what is urgent need not wait behind much. */
+  get roomBytes(): number {
+    return Math.min(SEND_BUFFER_BYTES - this.#send.kept, this.#answerBytes - this.#send.unsent);
   }
 
   /** Whether the end that was sent has arrived. */
@@ -64,6 +67,7 @@ export class ServerMachine {
     this.#seen.add(number);
     if (number > this.#highest) {
       this.#highest = number;
+      this.#answerBytes = Math.max(MESSAGE_BYTES.least, header.answerBytes);
       if (this.#seen.size > 2 * NUMBERS_BEHIND) this.#forgetNumbers();
     }
     this.#send.ack(header.ack);

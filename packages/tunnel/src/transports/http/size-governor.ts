@@ -1,6 +1,10 @@
-import { FIRST_MESSAGE_BYTES, MESSAGE_BYTES, QUICK_MS, QUICK_ROUND_TRIPS } from './limits.ts';
+import type { Random } from '../../env.ts';
+import { FIRST_MESSAGE_BYTES, LEAST_PACED_BYTES, MESSAGE_BYTES, ON_LINE_MS, ON_LINE_ROUND_TRIPS } from './limits.ts';
 
-/** How large messages of one direction may be: no more than is allowed, and no more than the path carries in the time allowed. */
+/**
+ * How large messages of one direction may be: no more than is allowed, no more than the path carries in the time allowed, and on a full line no more
+ * than keeps it full. What is larger only waits there, side by side with the others, and each waits for the one before it to be whole.
+ */
 export class SizeGovernor {
   readonly #maxBytes: number;
   readonly #slowMs: number;
@@ -17,20 +21,24 @@ export class SizeGovernor {
     return this.#bytes;
   }
 
-  /** A message of so many bytes has passed in this time. What waits on a slow line holds up what the other direction needs to go on. */
-  passed(bytes: number, durationMs: number, roundTripMs: number): void {
+  /** What one message may carry, drawn: those that begin together must not end together, or the line is empty until the next ones come. */
+  draw(random: Random): number {
+    return Math.ceil(this.#bytes * (0.5 + 0.5 * random.fraction()));
+  }
+
+  /** A message of so many bytes was on the line for so long, beside the round trip. */
+  passed(bytes: number, onLineMs: number, roundTripMs: number): void {
     if (bytes < this.#bytes / 2) return;
-    if (durationMs < QUICK_MS + QUICK_ROUND_TRIPS * roundTripMs)
-      this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2);
-    else if (durationMs > this.#slowMs) this.#shrink();
+    const aimMs = ON_LINE_MS + ON_LINE_ROUND_TRIPS * roundTripMs;
+    if (onLineMs < aimMs) this.#bytes = Math.min(this.#maxBytes, (this.#bytes * 5) / 4);
+    else if (onLineMs > this.#slowMs) this.cut();
+    else if (onLineMs > 1.5 * aimMs)
+      this.#bytes = Math.max(Math.min(this.#bytes, LEAST_PACED_BYTES), (this.#bytes * 4) / 5);
+    this.#bytes = Math.floor(this.#bytes);
   }
 
   /** A message was cut. */
   cut(): void {
-    this.#shrink();
-  }
-
-  #shrink(): void {
     this.#bytes = Math.max(Math.min(MESSAGE_BYTES.least, this.#maxBytes), Math.floor(this.#bytes / 2));
   }
 }
