@@ -16,6 +16,15 @@ export const commands = {
     module: 'packages/client/src/tactics-main.ts',
     summary: 'signed starting values for clients: sign, show, check',
   },
+  keys: {
+    module: 'packages/publication/src/keys-main.ts',
+    summary: 'the keys that a publication rests on: new, init, rotate, show',
+  },
+  sign: {
+    module: 'packages/publication/src/sign-main.ts',
+    summary: 'sign a document of the publication, with no network',
+  },
+  publish: { module: 'packages/publication/src/publish-main.ts', summary: 'publish signed files for mirrors' },
   lab: { module: 'packages/lab/src/lab-main.ts', summary: 'documented censors against the real programs' },
   pt: { module: 'packages/pt/src/main.ts', summary: 'offer our transports to tor; run by tor itself' },
 };

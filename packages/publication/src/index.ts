@@ -31,5 +31,4 @@ export { type PublishOptions, type PublishReport, publish } from './make/publish
 export { addSignature } from './metadata.ts';
 export { createFolderStorage } from './storage/folder-storage.ts';
 export { createMemoryStorage } from './storage/memory-storage.ts';
-export { createS3Storage, parseS3Url, type S3Place } from './storage/s3-storage.ts';
 export type { Storage, StoredFile } from './storage/storage.ts';

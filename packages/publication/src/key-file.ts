@@ -1,7 +1,6 @@
 // Files of private keys: JSON, readable by their owner alone, and sealed by a passphrase with age where that is asked for.
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Random } from '@rozan/tunnel';
-import { armor, Decrypter, Encrypter } from 'age-encryption';
 import { PublicationError } from './errors.ts';
 import { type PublicKey, publicKeyOf, type SigningKey, signingKeyOf } from './keys.ts';
 import { MAX_KEY_FILE_BYTES } from './limits.ts';
@@ -60,7 +59,13 @@ export async function readPublicKey(source: string): Promise<PublicKey> {
   return publicKeyOf(Buffer.from(value.public, 'hex'));
 }
 
+/** Its cryptography takes longer to load than all the rest, and most programs never open a sealed file. */
+function loadAge(): Promise<typeof import('age-encryption')> {
+  return import('age-encryption');
+}
+
 async function seal(text: string, passphrase: string, workFactor: number | undefined): Promise<string> {
+  const { armor, Encrypter } = await loadAge();
   const encrypter = new Encrypter();
   encrypter.setPassphrase(passphrase);
   if (workFactor !== undefined) encrypter.setScryptWorkFactor(workFactor);
@@ -73,6 +78,7 @@ async function unseal(text: string, passphrase: string | undefined, path: string
       remedy: 'Give a file that holds the passphrase with --passphrase-file FILE.',
     });
   }
+  const { armor, Decrypter } = await loadAge();
   try {
     const decrypter = new Decrypter();
     decrypter.addPassphrase(passphrase);

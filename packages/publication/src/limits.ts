@@ -21,7 +21,8 @@ export const TIMESTAMP_RENEW_MS = 6 * HOUR_MS;
 /** Files that nothing refers to any more are kept for so long, for clients that are in the middle of an update. */
 export const KEEP_UNREFERENCED_MS = 48 * HOUR_MS;
 
-/** How many keys of an offline role have to sign. */
+/** Keys of an offline role, where all are drawn at once, and how many of them have to sign. */
+export const OFFLINE_KEYS = 3;
 export const OFFLINE_THRESHOLD = 2;
 /** 2^6 bins for entry lists: three lists in each at 200 channels, and a snapshot of 2 KB. */
 export const LIST_BIN_BITS = 6;

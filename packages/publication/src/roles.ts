@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { PublicationError } from './errors.ts';
 import { LIST_BIN_BITS, VALID_MS } from './limits.ts';
 
+/** Roles whose keys people keep away from machines that are connected, and of which a majority has to sign. */
+export const OFFLINE_ROLES = ['root', 'targets', 'releases'] as const;
 /** Roles whose keys the publishing machine has. */
 export const ONLINE_ROLES = ['network', 'snapshot', 'timestamp'] as const;
 
