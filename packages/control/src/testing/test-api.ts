@@ -36,6 +36,8 @@ export interface TestApi {
   call(method: string, path: string, call?: TestCall): Promise<TestReply>;
   /** The same, where everything else than success is a failure of the test. Gives the reply's JSON. */
   ok(method: string, path: string, call?: TestCall): Promise<TestReply['json']>;
+  /** Another database, with nothing in it. */
+  emptyDatabase(): Promise<Database>;
   /** Makes an account, and a token that lets in as it. */
   token(role: Role): Promise<string>;
 }
@@ -49,7 +51,8 @@ function addressOf(count: number): string {
   return `10.${(count >> 16) & 255}.${(count >> 8) & 255}.${count & 255}`;
 }
 
-async function openApi(database: Database, planes: number): Promise<TestApi & AsyncDisposable> {
+async function openApi(cluster: TestCluster, planes: number): Promise<TestApi & AsyncDisposable> {
+  const database = await cluster.create();
   const clock = new ManualClock();
   const events: LogEvent[] = [];
   const env = { ...createEnv({ log: (event) => void events.push(event) }), clock };
@@ -93,6 +96,7 @@ async function openApi(database: Database, planes: number): Promise<TestApi & As
       assert.equal(reply.status, 200, `${method} ${path}: ${JSON.stringify(reply.json)}`);
       return reply.json;
     },
+    emptyDatabase: () => cluster.create({ isEmpty: true }),
     token: async (role) => {
       const token = createToken(env.random, 'api');
       const now = new Date(clock.wallMs());
@@ -129,8 +133,7 @@ export function apiTests(): (name: string, body: (api: TestApi, context: TestCon
     for (const variant of VARIANTS) {
       const skip = variant === "Debian's PostgreSQL" && debian === null ? 'needs postgresql' : false;
       test(`${name} (${variant})`, { skip }, async (context) => {
-        const database = await (await clusterOf(variant)).create();
-        await using api = await openApi(database, variant === 'two control planes' ? 2 : 1);
+        await using api = await openApi(await clusterOf(variant), variant === 'two control planes' ? 2 : 1);
         await body(api, context);
         assert.deepEqual(
           api.events.filter(({ event }) => event === 'request.failed'),

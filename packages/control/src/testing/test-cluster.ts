@@ -52,7 +52,7 @@ export async function startTestCluster(files?: PostgresFiles): Promise<TestClust
       return owned.use(open(name));
     },
     url: (database) =>
-      `postgres://${postgres.address.user}@localhost/${database}?host=${encodeURIComponent(postgres.address.host)}`,
+      `postgres://${postgres.address.user}@localhost/${database}?host=${encodeURIComponent(join(folder, 'postgres', 'db'))}`,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
