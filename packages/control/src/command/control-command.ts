@@ -8,9 +8,7 @@ import { ControlError } from '../control-error.ts';
 import type { Route } from '../http/route.ts';
 import { ROUTES } from '../routes/routes.ts';
 import { type ApiRequest, askControl } from './api-client.ts';
-import { backupControl, restoreControl } from './backup.ts';
 import { commandOf } from './route-command.ts';
-import { runControl } from './run-control.ts';
 import { showReply } from './show-reply.ts';
 
 /** What the arguments ask for; returns the exit code. */
@@ -44,8 +42,10 @@ function originOption(text: string | undefined): string | null {
 }
 
 function run(raw: RawOptions): Task {
-  return (signal) =>
-    runControl(
+  return async (signal) => {
+    // Loaded when they are asked for: a command that only asks a control plane begins in half the time.
+    const { runControl } = await import('./run-control.ts');
+    return runControl(
       {
         data: raw.data ?? usualFolder(),
         listen: addressOption('--listen', raw.listen),
@@ -58,6 +58,7 @@ function run(raw: RawOptions): Task {
       },
       signal,
     );
+  };
 }
 
 async function ask(request: ApiRequest, options: { readonly data: string; readonly json: boolean }): Promise<number> {
@@ -110,14 +111,20 @@ function addBackup(control: Command, setTask: SetTask): void {
     .description('write all that the network is, its entry key included, to a file of mode 0600; while it runs, too')
     .option(...dataOption)
     .action((file: string, options: { data?: string }) =>
-      setTask((signal) => backupControl(file, { data: dataOf(options), databaseUrl: databaseUrl() }, signal)),
+      setTask(async (signal) => {
+        const { backupControl } = await import('./backup.ts');
+        return backupControl(file, { data: dataOf(options), databaseUrl: databaseUrl() }, signal);
+      }),
     );
   control
     .command('restore <file>')
     .description('make the network of a backup in a folder and a database that have none')
     .option(...dataOption)
     .action((file: string, options: { data?: string }) =>
-      setTask((signal) => restoreControl(file, { data: dataOf(options), databaseUrl: databaseUrl() }, signal)),
+      setTask(async (signal) => {
+        const { restoreControl } = await import('./backup.ts');
+        return restoreControl(file, { data: dataOf(options), databaseUrl: databaseUrl() }, signal);
+      }),
     );
 }
 

@@ -1,16 +1,12 @@
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { z } from 'zod';
 import { sql } from '../database/database.ts';
 import { conflict, HttpProblem, notLetIn } from '../http/problem.ts';
 import type { RouteContext } from '../http/route.ts';
 import { LOGIN_BOUNDS } from '../limits.ts';
+
+/** Loaded when somebody uses a passkey: it is larger than all the rest, and the command line has no use for it. */
+const library = () => import('@simplewebauthn/server');
 
 const base64url = z
   .string()
@@ -41,6 +37,7 @@ export const shownPasskeySchema = z.object({
 export async function offerPasskey({ queries, caller, site }: RouteContext): Promise<object> {
   const keys = await queries.rows<{ id: string }>(sql`select id from passkeys where account = ${caller.account}`);
   if (keys.length >= LOGIN_BOUNDS.passkeys) throw conflict(`an account has at most ${LOGIN_BOUNDS.passkeys} passkeys`);
+  const { generateRegistrationOptions } = await library();
   const options = await generateRegistrationOptions({
     rpName: 'Rozan',
     rpID: site.host,
@@ -75,6 +72,7 @@ export async function addPasskey(
   const challenge = session?.challenge ?? null;
   if (challenge === null) throw unfit();
   const full: RegistrationResponseJSON = { ...response, clientExtensionResults: {} };
+  const { verifyRegistrationResponse } = await library();
   const { registrationInfo } = await orRefuse(
     () =>
       verifyRegistrationResponse({
@@ -95,6 +93,7 @@ export async function addPasskey(
 
 /** What a browser is to be told to show a passkey. */
 export async function askForPasskey({ queries, site, clock }: RouteContext): Promise<object> {
+  const { generateAuthenticationOptions } = await library();
   const options = await generateAuthenticationOptions({ rpID: site.host, userVerification: 'required' });
   const expires = new Date(clock.wallMs() + LOGIN_BOUNDS.challengeMs);
   await queries.run(sql`insert into challenges (challenge, expires_at) values (${options.challenge}, ${expires})`);
@@ -121,6 +120,7 @@ export async function checkPasskey(
   if (key === null) throw notLetIn();
   const full: AuthenticationResponseJSON = { ...response, clientExtensionResults: {} };
   const now = new Date(clock.wallMs());
+  const { verifyAuthenticationResponse } = await library();
   const { verified, authenticationInfo } = await orRefuse(
     () =>
       verifyAuthenticationResponse({
