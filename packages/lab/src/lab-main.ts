@@ -10,7 +10,7 @@ import { renderPage } from './board/page/page.ts';
 import { phaseFacts } from './board/page/replay-section.ts';
 import { createProgress } from './board/progress.ts';
 import type { PhaseResult } from './board/replay-result.ts';
-import { runScenario } from './board/run-scenario.ts';
+import { runInNamespaces, runScenario } from './board/run-scenario.ts';
 import { readScenario, type Scenario, scenarioNames } from './board/scenario-file.ts';
 import { formatScoreboard, type Scoreboard, tallyText } from './board/scoreboard.ts';
 import { formatShortfalls } from './board/shortfalls.ts';
@@ -26,6 +26,7 @@ interface RunFlags {
   readonly timeScale: string;
   readonly clients?: string;
   readonly resume?: boolean;
+  readonly namespaces?: boolean;
 }
 
 const DEFAULT_SEED = '2013';
@@ -99,16 +100,17 @@ function cellLine({ policy, subject, reached, survival }: CellResult): string {
 }
 
 async function run(name: string, flags: RunFlags, signal: AbortSignal): Promise<void> {
-  const { clients, json, html, resume = false, add = [] } = flags;
+  const { clients, json, html, resume = false, namespaces = false, add = [] } = flags;
   const named = await scenarioOf(name);
   const scenario = clients === undefined ? named : withClients(named, numberOption('--clients', clients, 1));
   const seed = numberOption('--seed', flags.seed, 0);
+  if (resume && namespaces) throw new ProgramError(EXIT_CODE.usage, '--resume does not go with --namespaces');
   if (resume && json === undefined) throw new ProgramError(EXIT_CODE.usage, '--resume goes with --json');
   const known =
     resume && json !== undefined ? await readInterrupted(json, { commit: labCommit(), seed, scenario }) : null;
   const file = json === undefined ? null : new BoardFile(json);
   const progress = createProgress(process.stderr);
-  const board = await runScenario({
+  const board = await (namespaces ? runInNamespaces : runScenario)({
     name,
     scenario,
     seed,
@@ -194,6 +196,10 @@ function createCommand(signal: AbortSignal): Command {
     .option('--seed <n>', 'the censor draws alike for the same seed', DEFAULT_SEED)
     .option('--time-scale <x>', 'phases of a replay last so many times what they should; timers never change', '1')
     .option('--resume', 'take up what an interrupted run has kept in the file of --json')
+    .option(
+      '--namespaces',
+      'with real packets, between network namespaces: our own subjects, and what a packet filter can have (root)',
+    )
     .option('--clients <n>', 'users of a replay, or sessions of the adaptive client in a cell')
     .action((name: string, flags: RunFlags) => run(name, flags, signal));
   command

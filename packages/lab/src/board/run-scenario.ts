@@ -1,4 +1,5 @@
 import { createEnv, type Env } from '@rozan/tunnel';
+import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { createScratchFolder } from '../world.ts';
 import { benignSet, runBenign } from './benign.ts';
 import { startBenignServers } from './benign-servers.ts';
@@ -9,6 +10,7 @@ import { Gate } from './gate.ts';
 import { findLabPolicy, type LabPolicy, listLabPolicies, OPEN, startCensor } from './lab-policies.ts';
 import { labelsOf, MISSING_JUDGES } from './labels.ts';
 import { runMatrix } from './matrix.ts';
+import { runPackets } from './packet-run.ts';
 import { Programs } from './programs.ts';
 import { barText } from './progress.ts';
 import { runReplay } from './replay.ts';
@@ -69,9 +71,13 @@ async function headingsOf(
   return { policies: named, subjects: headings, controls: runControls(policies, options.seed) };
 }
 
+function policiesOf({ policies }: MatrixScenario): LabPolicy[] {
+  return policies.includes('*') ? listLabPolicies() : policies.map(findLabPolicy);
+}
+
 async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOptions): Promise<Scoreboard> {
   const { env, world, subjects } = stage;
-  const policies = scenario.policies.includes('*') ? listLabPolicies() : scenario.policies.map(findLabPolicy);
+  const policies = policiesOf(scenario);
   const { known, seed, signal, onCell, onFound, onProgress } = options;
   const headings = await headingsOf(stage, policies, options);
   const cells = [...(known?.cells ?? [])];
@@ -138,10 +144,51 @@ async function runPhases(stage: Stage, scenario: ReplayScenario, options: RunOpt
   return { ...stage.board(), replay };
 }
 
+/** A board with nothing found yet. */
+function emptyBoard(options: RunOptions, startMs: number): Scoreboard {
+  return {
+    v: 1,
+    commit: labCommit(),
+    date: new Date().toISOString(),
+    seed: options.seed,
+    scenario: options.scenario,
+    tookSeconds: (options.known?.tookSeconds ?? 0) + Math.round((performance.now() - startMs) / 1000),
+    policies: [],
+    subjects: [],
+    cells: [],
+    falsePositives: [],
+    controls: [],
+    replay: null,
+    skipped: [],
+  };
+}
+
 async function isWantedBy(scenario: Scenario): Promise<(name: string) => boolean> {
   if (scenario.kind === 'matrix') return (name) => scenario.subjects.includes('*') || scenario.subjects.includes(name);
   const { adaptive } = await readSubjects();
   return (name) => name === adaptive;
+}
+
+/** Runs a table with real packets, of our own subjects, between network namespaces. Throws a `ProgramError` (usage) where there can be none. */
+export async function runInNamespaces(options: RunOptions): Promise<Scoreboard> {
+  const { scenario, signal, onCell, onProgress } = options;
+  if (scenario.kind !== 'matrix') throw new ProgramError(EXIT_CODE.usage, 'a replay does not run in namespaces');
+  const startMs = performance.now();
+  await using scratch = await createScratchFolder();
+  const isWanted = await isWantedBy(scenario);
+  const { peers } = await readSubjects();
+  const left = peers.filter(({ name }) => isWanted(name));
+  const found = await runPackets({
+    policies: policiesOf(scenario),
+    folder: scratch.path,
+    sessions: Math.min(scenario.otherSessions, scenario.adaptiveSessions),
+    survivalBytes: scenario.survivalBytes,
+    isWanted: (name) => isWanted(name) && !left.some((peer) => peer.name === name),
+    ...{ signal, onCell, onProgress },
+  });
+  const why = 'programs of others are not started in namespaces';
+  const skipped = [...found.skipped, ...left.map(({ name }) => ({ name, why }))];
+  return { ...emptyBoard(options, startMs), ...found, skipped };
 }
 
 /** Runs a scenario with everything that it needs, and leaves nothing behind. */
@@ -160,21 +207,7 @@ export async function runScenario(options: RunOptions): Promise<Scoreboard> {
   const clients = scenario.kind === 'replay' ? Number.POSITIVE_INFINITY : CLIENTS_AT_ONCE;
   const { signal } = options;
   const sessions = { env, programs, signal, starts: new Gate(STARTS_AT_ONCE), clients: new Gate(clients) };
-  const board = (): Scoreboard => ({
-    v: 1,
-    commit: labCommit(),
-    date: new Date().toISOString(),
-    seed: options.seed,
-    scenario,
-    tookSeconds: (options.known?.tookSeconds ?? 0) + Math.round((performance.now() - startMs) / 1000),
-    policies: [],
-    subjects: [],
-    cells: [],
-    falsePositives: [],
-    controls: [],
-    replay: null,
-    skipped: subjects.skipped,
-  });
+  const board = () => ({ ...emptyBoard(options, startMs), skipped: subjects.skipped });
   const stage = { env, world: sessions, subjects, folder, board };
   // Awaited here, so that what is on the stack lives as long.
   return scenario.kind === 'matrix'

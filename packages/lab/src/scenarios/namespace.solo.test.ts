@@ -1,15 +1,18 @@
 // Censors that are true of single packets: the kernel drops, polices and resets between two network namespaces.
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { namespacesMissing } from '../board/namespace.ts';
 import { type NamespaceWorld, startNamespaceWorld } from '../board/namespace-run.ts';
 import { cutAtAge, frozen, type PacketPolicy, resetPort, throttled } from '../board/packet-policies.ts';
 import type { Subject } from '../board/subject.ts';
-import { findCommand } from '../testing/tools.ts';
+import { findCommand, runTool } from '../testing/tools.ts';
 import { createScratchFolder, type ScratchFolder } from '../world.ts';
 
 const missing = namespacesMissing() ?? (findCommand('curl') === null ? 'not on this machine: curl' : null);
 const READY_MS = 30_000;
+const ROZAN = join(import.meta.dirname, '../../../../bin/rozan.mjs');
 const AGE_SECONDS = 3;
 /** Sent so that it lasts three times the age. */
 const LONG = { bytes: 1_800_000, rate: 200_000, seconds: 60 };
@@ -59,6 +62,44 @@ describe('in namespaces', { skip: missing ?? false, timeout: 240_000 }, () => {
     assert.ok(ours.isWhole, JSON.stringify(ours));
     // Not a figure of speed: only that it is no small part of what plain TCP makes of the same line.
     assert.ok(ours.seconds < plain.seconds * 2, `${ours.seconds} s, plain ${plain.seconds} s`);
+  });
+
+  it('the command makes a table of them, names what it leaves out, and leaves no namespace', async () => {
+    const scenario = {
+      kind: 'matrix',
+      title: 'packets',
+      policies: ['C21-tcp-443', 'C25-paper'],
+      subjects: ['adaptive'],
+    };
+    const [given, found] = ['scenario.json', 'found.json'].map((name) => join(scratch.path, name));
+    const sizes = { adaptiveSessions: 1, otherSessions: 1, survivalBytes: 300_000, benignTimes: 0 };
+    await writeFile(String(given), JSON.stringify({ ...scenario, ...sizes }));
+    const names = async () => (await runTool('ip', ['netns', 'list'])).out.toString();
+    const before = await names();
+    const { code, err } = await runTool('node', [
+      ROZAN,
+      'lab',
+      'run',
+      String(given),
+      '--namespaces',
+      '--json',
+      String(found),
+    ]);
+    assert.equal(code, 0, err);
+    const { cells, skipped } = JSON.parse(await readFile(String(found), 'utf8'));
+    assert.deepEqual(
+      cells.map((cell: { policy: string; reached: unknown; survival: { isWhole: boolean } }) => [
+        cell.policy,
+        cell.reached,
+        cell.survival.isWhole,
+      ]),
+      [['C21-tcp-443', { k: 1, n: 1 }, true]],
+    );
+    assert.deepEqual(
+      skipped.map(({ name }: { name: string }) => name),
+      ['C25-paper'],
+    );
+    assert.equal(await names(), before);
   });
 
   it('a reset port and a freeze after some packets do not keep the adaptive client', async () => {
