@@ -10,10 +10,21 @@ import type { Subject } from './subject.ts';
 
 const CAP_MS = 20_000;
 
-/** A judge that is asked for and is missing, by name. */
-export const MISSING_JUDGES = [
-  { name: 'Suricata', why: 'Debian 12 has it in its backports only, which this lab does not fetch from' },
-] as const;
+/** The engines of others that label what subjects send, by the names that the board has for them. */
+export const JUDGES: readonly string[] = ['nDPI', 'Suricata'];
+
+/** Judges that have nothing to say on this machine, by name, and why. */
+export function missingJudges(): { readonly name: string; readonly why: string }[] {
+  const noNdpi = { name: 'nDPI', why: 'not on this machine: ndpiReader' };
+  const suricata = {
+    name: 'Suricata',
+    why:
+      findProgram('suricata') === null
+        ? 'not installable here: no candidate in Debian 12 without backports'
+        : 'it is here, but the lab has no way to ask it yet',
+  };
+  return [...(findProgram('ndpiReader') === null ? [noNdpi] : []), suricata];
+}
 
 /** Asks nDPI about a capture; null where it is not on this machine. */
 async function askNdpi(programs: Programs, file: string): Promise<string | null> {

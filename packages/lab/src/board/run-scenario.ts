@@ -8,7 +8,7 @@ import { labCommit } from './commit.ts';
 import { runControls } from './controls.ts';
 import { Gate } from './gate.ts';
 import { findLabPolicy, type LabPolicy, listLabPolicies, OPEN, startCensor } from './lab-policies.ts';
-import { labelsOf, MISSING_JUDGES } from './labels.ts';
+import { labelsOf, missingJudges } from './labels.ts';
 import { runMatrix } from './matrix.ts';
 import { runPackets } from './packet-run.ts';
 import { Programs } from './programs.ts';
@@ -98,7 +98,7 @@ async function runTable(stage: Stage, scenario: MatrixScenario, options: RunOpti
     },
   });
   const benign = await runBenignTable(stage, policies, { times: scenario.benignTimes, options });
-  return { ...board(), ...benign, skipped: [...subjects.skipped, ...benign.skipped, ...MISSING_JUDGES] };
+  return { ...board(), ...benign, skipped: [...subjects.skipped, ...benign.skipped, ...missingJudges()] };
 }
 
 /** Ordinary programs under every policy. */

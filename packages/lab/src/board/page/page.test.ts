@@ -52,6 +52,16 @@ test('the page needs nothing from elsewhere, and shows text as text', async () =
   assert.match(page, /three \(not on this machine: x\)/);
 });
 
+test('the labels of the judges stand below the table, with the judges that are missing', async () => {
+  const why = 'not installable here';
+  const page = await renderPage({ ...BOARD, skipped: [...BOARD.skipped, { name: 'Suricata', why }] });
+  assert.match(
+    page,
+    /What nDPI calls their traffic: one: Unknown, two: not asked\. Suricata: skipped, not installable here\./,
+  );
+  assert.doesNotMatch(page, /Suricata \(/);
+});
+
 test('what falls short is told on the page, and the adaptive client comes first', async () => {
   const cell = { ...CELL, subject: 'one', policy: 'C01', failures: { 'no byte came': 1 } };
   const [one, two] = BOARD.subjects;

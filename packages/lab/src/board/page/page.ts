@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { CellResult } from '../cell.ts';
+import { JUDGES } from '../labels.ts';
 import { cellOf, falsePositivesOf, type PolicyHeading, type Scoreboard, shareText, tallyText } from '../scoreboard.ts';
 import { findShortfalls } from '../shortfalls.ts';
 import { addTallies } from '../statistics.ts';
@@ -44,16 +45,21 @@ function renderRow(board: Scoreboard, policy: PolicyHeading): string {
   return `<tr><th scope="row" title="${escapeHtml(`${policy.name}. Source: ${policy.source}`)}">${escapeHtml(policy.id)} <small>${escapeHtml(policy.name)}</small></th>${cells.join('')}<td>${hit}</td><td>${tallyText(broken)}</td></tr>`;
 }
 
+function isJudge({ name }: { readonly name: string }): boolean {
+  return JUDGES.includes(name);
+}
+
 function renderHeatMap(board: Scoreboard): string {
   const heads = columnsOf(board).map(({ name }) => `<th scope="col"><span>${escapeHtml(name)}</span></th>`);
   const rows = board.policies.map((policy) => renderRow(board, policy));
   const head = `<tr><td></td>${heads.join('')}<th scope="col"><span>control hit</span></th><th scope="col"><span>benign broken</span></th></tr>`;
   const labels = board.subjects.map(({ name, labels: { nDPI = 'not asked' } }) => `${name}: ${nDPI}`);
+  const judges = board.skipped.filter(isJudge).map(({ name, why }) => `${name}: skipped, ${why}`);
   return `<p class="key"><span class="ramp"></span>Share of fresh sessions that fetched a page, 0 to 100 %. <span class="broken">Dotted</span>: the long download did not come whole. Framed: the adaptive client.</p>
 <div class="wide"><table class="heat"><thead>${head}</thead>
 <tbody>${rows.join('\n')}</tbody><tfoot>${head}</tfoot></table></div>
 <p class="detail" id="detail" aria-live="polite"></p>
-<p class="faint">What nDPI calls their traffic: ${escapeHtml(labels.join(', '))}.</p>`;
+<p class="faint">What nDPI calls their traffic: ${escapeHtml([labels.join(', '), ...judges].join('. '))}.</p>`;
 }
 
 /** The cells that are not what they have to be; nothing where there are none. */
@@ -138,7 +144,8 @@ export async function renderPage(board: Scoreboard): Promise<string> {
       : `${renderFacts(board)}<h2>Who gets through which censor</h2>
 <p>Each row is one documented behaviour of a censor, each column a tunnel. Real programs on both sides; the censor stands between them. Touch or point at a cell, or at the name of a censor, for more.</p>
 ${renderHeatMap(board)}${renderShortfalls(board)}${renderPolicies(board)}`;
-  const skipped = board.skipped.map(({ name, why }) => `${escapeHtml(name)} (${escapeHtml(why)})`).join(', ');
+  const others = board.skipped.filter((each) => !isJudge(each));
+  const skipped = others.map(({ name, why }) => `${escapeHtml(name)} (${escapeHtml(why)})`).join(', ');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Rozan: resistance</title>
