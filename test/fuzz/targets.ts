@@ -6,6 +6,7 @@ import { ENTRY_TARGETS } from './targets/entries.ts';
 import { FRAME_TARGETS } from './targets/frames.ts';
 import { HANDSHAKE_TARGETS } from './targets/handshake.ts';
 import { LOCAL_PROXY_TARGETS } from './targets/local-proxy.ts';
+import { PUBLICATION_TARGETS } from './targets/publication.ts';
 import { REASSEMBLY_TARGETS } from './targets/reassembly.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { RELAY_TARGETS } from './targets/relay.ts';
@@ -27,6 +28,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...RELAY_TARGETS,
   ...UPSTREAM_TARGETS,
   ...CENSOR_TARGETS,
+  ...PUBLICATION_TARGETS,
 ];
 
 /** The target with that name. Throws if there is none. */

@@ -36,15 +36,16 @@ export function firstState(root: Buffer): TrustedState {
 /** Reads the state; null where there is none, or a damaged one. */
 export async function readState(store: Storage): Promise<TrustedState | null> {
   const bytes = await store.read(STATE_FILE);
-  try {
-    return bytes === null ? null : parseState(JSON.parse(bytes.toString('utf8')));
-  } catch {
-    return null;
-  }
+  return bytes === null ? null : parseState(bytes);
 }
 
 /** Writes the state as a whole. */
 export async function writeState(store: Storage, state: TrustedState): Promise<void> {
+  await store.write(STATE_FILE, formatState(state));
+}
+
+/** The state as it is kept. */
+export function formatState(state: TrustedState): Buffer {
   const text = (bytes: Buffer | null) => bytes?.toString('utf8') ?? null;
   const json = {
     v: VERSION,
@@ -55,7 +56,16 @@ export async function writeState(store: Storage, state: TrustedState): Promise<v
     roles: Object.fromEntries([...state.roles].map(([role, bytes]) => [role, text(bytes)])),
     kept: [...state.kept],
   };
-  await store.write(STATE_FILE, Buffer.from(JSON.stringify(json)));
+  return Buffer.from(JSON.stringify(json));
+}
+
+/** Reads what `formatState` has written; null for anything else. */
+export function parseState(bytes: Buffer): TrustedState | null {
+  try {
+    return stateOf(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return null;
+  }
 }
 
 /** The state with one more target, as the one that was asked for last; and the files that nothing needs any more. */
@@ -76,7 +86,7 @@ export function withKept(
   return { state: { ...state, kept }, useless };
 }
 
-function parseState(value: unknown): TrustedState {
+function stateOf(value: unknown): TrustedState {
   if (!isObject(value) || value.v !== VERSION || !isObject(value.roles) || !Array.isArray(value.kept)) throw damaged();
   const bytes = (text: unknown): Buffer | null => {
     if (text !== null && typeof text !== 'string') throw damaged();

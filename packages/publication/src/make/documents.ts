@@ -3,6 +3,9 @@ import { METADATA, metadataFile, parseMetadataFile, TIMESTAMP_FILE } from '../la
 import {
   parseDocument,
   parseRoot,
+  parseSnapshot,
+  parseTargets,
+  parseTimestamp,
   type RootJson,
   type SignedJson,
   type SnapshotJson,
@@ -26,10 +29,13 @@ export interface Published {
   readonly roles: ReadonlyMap<string, Document<TargetsJson>>;
 }
 
-/** Takes a document of our own apart. Throws a `PublicationError` (`malformed`). */
+const PARSERS = { root: parseRoot, targets: parseTargets, snapshot: parseSnapshot, timestamp: parseTimestamp } as const;
+
+/** Takes a document apart whose form is as it should be, whoever has signed it. Throws a `PublicationError` (`malformed`). */
 export function readDocument<T extends SignedJson>(bytes: Buffer, kind: T['_type']): Document<T> {
   const { signed } = parseDocument(bytes);
   if (signed._type !== kind) throw new PublicationError('malformed', `metadata of another type than ${kind}`);
+  PARSERS[kind](bytes);
   return { bytes, signed: signed as T };
 }
 
@@ -40,7 +46,6 @@ export async function readRoot(storage: Storage): Promise<Document<RootJson> | n
     .flatMap((file) => (file?.role === 'root' ? [file.version] : []));
   if (versions.length === 0) return null;
   const bytes = await needed(storage, metadataFile('root', Math.max(...versions)));
-  parseRoot(bytes);
   return readDocument<RootJson>(bytes, 'root');
 }
 

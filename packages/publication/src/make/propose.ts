@@ -232,14 +232,13 @@ async function putDraft(pending: Storage, role: string, signed: RootJson | Targe
   await pending.write(file, bytes);
 }
 
-function renewed(
-  role: string,
-  { version, _type }: { version: number; _type: 'root' | 'targets' | string },
-  nowMs: number,
-) {
-  const dating = { version: version + 1, issuedMs: nowMs, expiresMs: nowMs + validMs(role) };
-  const { issued, expires } = head(_type === 'root' ? 'root' : 'targets', dating);
-  return { version: dating.version, issued, expires };
+/** Dates and version of what follows a document. */
+function renewed(role: string, before: RootJson | TargetsJson, nowMs: number) {
+  // A clock that was set back must not make documents that are older than those before.
+  const issuedMs = Math.max(nowMs, Date.parse(before.issued));
+  const dating = { version: before.version + 1, issuedMs, expiresMs: issuedMs + validMs(role) };
+  const { version, issued, expires } = head(before._type, dating);
+  return { version, issued, expires };
 }
 
 function roleJson(role: string, keys: readonly PublicKey[]): RoleJson {

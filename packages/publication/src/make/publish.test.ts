@@ -134,7 +134,7 @@ test('a process that is killed at any write leaves a publication that holds, and
     await publisher.publish();
     publisher.changeList(key);
     publisher.files.set('network/tactics', { bytes: Buffer.from(`tactics ${writes}`) });
-    const dying = new TestPublisher(dyingStorage(publisher.storage, writes));
+    const dying = new TestPublisher({ storage: dyingStorage(publisher.storage, writes) });
     Object.assign(dying, { keys: publisher.keys, lists: publisher.lists, files: publisher.files });
     const outcome = await dying.publish().catch((error: Error) => error.message);
     await verifyAll(publisher);

@@ -139,9 +139,9 @@ async function write(storage: Storage, { published, next, offline, targets, hasC
   await inBatches(missing, ([name, bytes]) => storage.write(name, bytes));
   for (const { bytes, signed } of offline.newRoots) await storage.write(metadataFile('root', signed.version), bytes);
   if (hasChanged) await storage.write(TIMESTAMP_FILE, next.timestamp.bytes);
-  const all = hasChanged
-    ? [...missing.map(([, bytes]) => bytes), next.timestamp.bytes]
-    : missing.map(([, bytes]) => bytes);
+  const roots = offline.newRoots.map(({ bytes }) => bytes);
+  const timestamps = hasChanged ? [next.timestamp.bytes] : [];
+  const all = [...missing.map(([, bytes]) => bytes), ...roots, ...timestamps];
   return { files: all.length, bytes: all.reduce((sum, { length }) => sum + length, 0) };
 }
 

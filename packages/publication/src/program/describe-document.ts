@@ -13,6 +13,11 @@ const ROLE_SENTENCES: Readonly<Record<string, string>> = {
   network: 'signs server entries and tactics',
 };
 
+const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
+  ...['_type', 'spec_version', 'version', 'issued', 'expires', 'consistent_snapshot'],
+  ...['keys', 'roles', 'targets', 'delegations', 'meta'],
+]);
+
 /** The first digits of an id, as they are read aloud. */
 export function shortId(id: string): string {
   return id.slice(0, SHOWN_DIGITS).replace(/(....)(?=.)/g, '$1 ');
@@ -29,7 +34,19 @@ export function describeDocument(bytes: Buffer, before?: Buffer): string[] {
     signatures.length === 0
       ? ['Nobody has signed it yet.']
       : signatures.map(({ keyid }) => `Signed by ${shortId(keyid)}.`);
-  return [...head, ...bodyOf(bytes, signed), ...(before === undefined ? [] : changesOf(before, bytes)), ...signers];
+  const changes = before === undefined ? [] : changesOf(before, bytes);
+  return [...head, ...bodyOf(bytes, signed), ...othersOf(signed), ...changes, ...signers].map(printable);
+}
+
+/** What has been put there to deceive a person must not reach the terminal: escapes, text that runs backwards, lines of its own. */
+function printable(line: string): string {
+  return line.replace(/[^ -~]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** Members that this program does not know are signed as well. */
+function othersOf(signed: SignedJson): string[] {
+  const others = Object.entries(signed).filter(([name]) => !KNOWN_MEMBERS.has(name));
+  return others.map(([name, value]) => `It also says "${name}": ${JSON.stringify(value)}.`);
 }
 
 function titleOf({ _type: type }: SignedJson): string {
@@ -46,7 +63,8 @@ function bodyOf(bytes: Buffer, signed: SignedJson): string[] {
   if (signed._type !== 'targets') return [];
   const { targets, delegations } = readDocument<TargetsJson>(bytes, 'targets').signed;
   const files = Object.entries(targets).map(
-    ([path, { length, hashes }]) => `File ${path}, ${length} bytes, SHA-256 ${hashes.sha256}.`,
+    ([path, { length, hashes, custom }]) =>
+      `File ${path}, ${length} bytes, SHA-256 ${hashes.sha256}${custom === undefined ? '' : `, ${JSON.stringify(custom)}`}.`,
   );
   const roles = (delegations?.roles ?? []).flatMap((role) => [
     ...describeRole(role.name, role),

@@ -17,6 +17,12 @@ type Keys = Record<'root' | 'targets' | 'releases' | 'network' | 'snapshot' | 't
 /** The time at which tests begin. */
 export const TEST_NOW_MS: number = Date.UTC(2026, 0, 10);
 
+/** Where and when a test publishes; in memory, at the beginning of 2026. */
+export interface PublisherOptions {
+  readonly storage?: Storage;
+  readonly nowMs?: number;
+}
+
 /** Those who publish, in one object. */
 export class TestPublisher implements Workshop {
   readonly clock: ManualClock;
@@ -27,8 +33,8 @@ export class TestPublisher implements Workshop {
   readonly lists: EntryList[] = [];
   readonly files = new Map<string, SignedFile>();
 
-  constructor(storage?: Storage) {
-    this.clock = new ManualClock(TEST_NOW_MS);
+  constructor({ storage, nowMs = TEST_NOW_MS }: PublisherOptions = {}) {
+    this.clock = new ManualClock(nowMs);
     this.storage = storage ?? createMemoryStorage(this.clock);
     this.pending = createMemoryStorage(this.clock);
     const draw = (count: number) => Array.from({ length: count }, () => this.drawKey());
@@ -43,8 +49,8 @@ export class TestPublisher implements Workshop {
   }
 
   /** A publication with nothing in it. */
-  static async create(storage?: Storage): Promise<TestPublisher> {
-    const publisher = new TestPublisher(storage);
+  static async create(options: PublisherOptions = {}): Promise<TestPublisher> {
+    const publisher = new TestPublisher(options);
     await draftFirst(publisher, publisher.keys, publisher.clock.wallMs());
     await publisher.signPending();
     await publisher.publish();
