@@ -21,7 +21,7 @@ import { firstState, type KeptTarget, readState, type TrustedState, withKept, wr
 export interface FetcherOptions {
   /** Root metadata that came with the program or brand. Newer ones are followed; one that is newer than what was kept takes its place. */
   readonly root: Buffer;
-  /** Where what was checked is kept; for this client alone. */
+  /** Where what was checked is kept; for this client and this network alone. */
   readonly store: Storage;
   readonly mirrors: MirrorOptions;
   /** The time that relays have told, in ms since 1970; null before one has. */
