@@ -1,5 +1,6 @@
+import { EventEmitter, once } from 'node:events';
 import type { Env } from '@rozan/tunnel';
-import { Logger, run, type TaskList } from 'graphile-worker';
+import { Logger, run, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { type Database, type Queries, sql } from '../database/database.ts';
 import { LOGIN_BOUNDS } from '../limits.ts';
 import { moveRelay } from '../relays/life-cycle.ts';
@@ -49,7 +50,11 @@ export async function startJobs(env: Env, database: Database): Promise<AsyncDisp
   const logger = new Logger(({ taskIdentifier = 'none' }) => (level) => {
     if (level === 'error') env.log({ event: 'job.failed', job: taskIdentifier });
   });
+  const events: WorkerEvents = new EventEmitter();
+  // What is to be done when is known from then on.
+  const hasSchedule = once(events, 'cron:started');
   const runner = await run({
+    events,
     pgPool: database.pool,
     taskList: tasks(env, database),
     crontab: CRONTAB,
@@ -58,6 +63,7 @@ export async function startJobs(env: Env, database: Database): Promise<AsyncDisp
     noHandleSignals: true,
     logger,
   });
-  runner.promise.catch(() => env.log({ event: 'jobs.stopped' }));
+  const isOver = runner.promise.catch(() => env.log({ event: 'jobs.stopped' }));
+  await Promise.race([hasSchedule, isOver]);
   return { [Symbol.asyncDispose]: () => runner.stop().catch(() => {}) };
 }
