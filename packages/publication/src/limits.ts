@@ -50,6 +50,8 @@ export const MAX_DELTAS = 6;
 /** A mirror has to send so many bytes in each such time, or it is given up. */
 export const SLOW_WINDOW_MS = 30_000;
 export const SLOW_WINDOW_BYTES = 512;
+/** What was received of a file that was never finished is kept so long. */
+export const KEEP_PARTS_MS: number = 14 * DAY_MS;
 /** A connection to a mirror is kept so long for what comes next. */
 export const MIRROR_IDLE_MS = 10_000;
 /** Attempts at one mirror before the next one is tried. */

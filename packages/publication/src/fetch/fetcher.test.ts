@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { bucketOf } from '../lists/bucket.ts';
+import { decodeList } from '../lists/paper-list.ts';
 import { draftFiles, draftKeyChange, draftPartner } from '../make/propose.ts';
 import { createFolderStorage } from '../storage/folder-storage.ts';
 import { createMemoryStorage } from '../storage/memory-storage.ts';
@@ -11,6 +13,7 @@ import type { Storage } from '../storage/storage.ts';
 import { TestPublisher } from '../testing/publisher.ts';
 import { dialLoopback, type Lie, startMirror, type TestMirror } from '../testing/test-mirror.ts';
 import { Fetcher, type FetcherOptions } from './fetcher.ts';
+import { firstState, withKept } from './trusted-state.ts';
 
 interface World {
   readonly publisher: TestPublisher;
@@ -269,4 +272,44 @@ test('a client that is killed at any write goes on from what it had', async (con
   const last = await open({ store, mirrors: { urls: [mirror.url], dial: dialLoopback } });
   await last.refresh();
   assert.deepEqual((await last.entryList(key)).entries, publisher.lists[0]?.entries.toSorted(Buffer.compare));
+});
+
+test('a list may be fetched as any other file, sealed, and is a list all the same', async (context) => {
+  const { publisher, open } = await createWorld(context);
+  const key = publisher.addList(5);
+  await publisher.publish();
+  const fetcher = await open();
+  await fetcher.refresh();
+  const { path } = bucketOf(key);
+  assert.equal((await fetcher.entryList(key)).entries.length, 5);
+  const sealed = (await fetcher.target(path)).bytes;
+  assert.equal(decodeList(bucketOf(key).open('entry list', sealed)).length, 5);
+  assert.equal((await fetcher.entryList(key)).entries.length, 5);
+  assert.equal((await fetcher.keptEntryList(key))?.entries.length, 5);
+});
+
+test('of what is kept partners push out only each other', () => {
+  const target = { sha256: 'ab'.repeat(32), length: 1, custom: {}, issuedMs: 0, expiresMs: 1 };
+  let state = firstState(Buffer.alloc(0));
+  const names = ['list a', 'network/tactics', ...Array.from({ length: 400 }, (_, index) => `partners/radio/${index}`)];
+  for (const name of names) ({ state } = withKept(state, name, target));
+  assert.equal(state.kept.size, 256);
+  assert.ok(state.kept.has('list a') && state.kept.has('network/tactics') && state.kept.has('partners/radio/399'));
+});
+
+test('what a killed client has left is removed at the next start, and parts of files when they are old', async (context) => {
+  const { publisher, store, open } = await createWorld(context);
+  publisher.files.set('network/tactics', { bytes: Buffer.from('tactics') });
+  await publisher.publish();
+  const fetcher = await open();
+  await fetcher.refresh();
+  await fetcher.target('network/tactics');
+  await store.write(`files/${'ab'.repeat(32)}`, Buffer.from('x'));
+  await store.write(`parts/${'ab'.repeat(32)}.0`, Buffer.from('x'));
+  const names = async () => (await store.list('')).map(({ name }) => name.split('/')[0]).toSorted();
+  await open();
+  assert.deepEqual(await names(), ['files', 'parts', 'trusted.json']);
+  publisher.passHours(24 * 15);
+  assert.equal((await (await open()).kept('network/tactics'))?.bytes.toString(), 'tactics');
+  assert.deepEqual(await names(), ['files', 'trusted.json']);
 });

@@ -3,7 +3,7 @@ import type { Env } from '@rozan/tunnel';
 import { PublicationError } from '../errors.ts';
 import type { PublicKey } from '../keys.ts';
 import { targetFile } from '../layout.ts';
-import { MAX_SEALED_LIST_BYTES, MAX_TARGET_BYTES } from '../limits.ts';
+import { KEEP_PARTS_MS, MAX_SEALED_LIST_BYTES, MAX_TARGET_BYTES } from '../limits.ts';
 import { type Bucket, bucketOf } from '../lists/bucket.ts';
 import { applyDelta, decodeList } from '../lists/paper-list.ts';
 import { listCustom } from '../make/network-part.ts';
@@ -78,11 +78,11 @@ export class Fetcher implements Disposable {
 
   /** Opens what was kept; asks nobody. Throws a `PublicationError` (`malformed`, `storage`). */
   static async open(env: Pick<Env, 'clock'>, options: FetcherOptions): Promise<Fetcher> {
-    const first = firstState(options.root);
     const kept = await readState(options.store);
-    const versionOf = (root: Buffer) => rootVersion(root);
-    const isBehind = kept !== null && versionOf(kept.root) < versionOf(options.root);
-    return new Fetcher(env, options, kept === null ? first : { ...kept, ...(isBehind ? { root: options.root } : {}) });
+    const isBehind = kept !== null && rootVersion(kept.root) < rootVersion(options.root);
+    const state = kept === null ? firstState(options.root) : { ...kept, ...(isBehind ? { root: options.root } : {}) };
+    await removeRemains(options.store, state, env.clock.wallMs() - KEEP_PARTS_MS);
+    return new Fetcher(env, options, state);
   }
 
   /** Bytes that mirrors have sent so far, as they came over the line, without headers. */
@@ -135,9 +135,9 @@ export class Fetcher implements Disposable {
   /** What was fetched last from a path, without asking anybody; null where there is nothing. Throws `expired` as `target` does. */
   kept(path: string): Promise<FetchedTarget | null> {
     return this.#inTurn(async () => {
-      const kept = this.#state.kept.get(path);
-      const bytes = kept === undefined ? null : await this.#readKept(kept.sha256);
-      if (kept === undefined || bytes === null) return null;
+      const found = await this.#findKept(path);
+      if (found === null) return null;
+      const { bytes, kept } = found;
       return { bytes, custom: kept.custom, ...this.#usable(path, kept) };
     });
   }
@@ -155,21 +155,29 @@ export class Fetcher implements Disposable {
       const list = byDeltas ?? (await this.#wholeList(bucket, target, signal));
       const entries = decodeList(list);
       const kept = { sha256: sha256(list), length: list.length, custom: { version }, ...span };
-      await this.#putKept(bucket.path, { bytes: list, kept });
+      await this.#putKept(listName(bucket), { bytes: list, kept });
       return { entries, version, ...this.#judge([span]) };
     });
   }
 
   /** The entries of a bucket as they were fetched last, without asking anybody; null where there are none. */
-  async keptEntryList(key: Buffer): Promise<FetchedList | null> {
-    const kept = await this.kept(bucketOf(key).path);
-    if (kept === null) return null;
-    const { bytes, custom, ...freshness } = kept;
-    return { entries: decodeList(bytes), version: Number(custom.version ?? 0), ...freshness };
+  keptEntryList(key: Buffer): Promise<FetchedList | null> {
+    return this.#inTurn(async () => {
+      const found = await this.#findKept(listName(bucketOf(key)));
+      if (found === null) return null;
+      const { bytes, kept } = found;
+      return { entries: decodeList(bytes), version: Number(kept.custom.version ?? 0), ...this.#judge([kept]) };
+    });
+  }
+
+  async #findKept(name: string): Promise<{ readonly bytes: Buffer; readonly kept: KeptTarget } | null> {
+    const kept = this.#state.kept.get(name);
+    const bytes = kept === undefined ? null : await this.#readKept(kept.sha256);
+    return kept === undefined || bytes === null ? null : { bytes, kept };
   }
 
   async #listByDeltas(bucket: Bucket, target: TargetFile, signal?: AbortSignal): Promise<Buffer | null> {
-    const kept = this.#state.kept.get(bucket.path);
+    const kept = this.#state.kept.get(listName(bucket));
     let list = kept === undefined ? null : await this.#readKept(kept.sha256);
     let at = Number(kept?.custom.version ?? 0);
     const { version, deltas } = listCustom(target);
@@ -249,10 +257,10 @@ export class Fetcher implements Disposable {
     return bytes !== null && sha256(bytes) === hash ? bytes : null;
   }
 
-  async #putKept(path: string, { bytes, kept }: { bytes: Buffer; kept: KeptTarget }): Promise<void> {
+  async #putKept(name: string, { bytes, kept }: { bytes: Buffer; kept: KeptTarget }): Promise<void> {
     const { store } = this.#options;
     if ((await this.#readKept(kept.sha256)) === null) await store.write(`files/${kept.sha256}`, bytes);
-    const { state, useless } = withKept(this.#state, path, kept);
+    const { state, useless } = withKept(this.#state, name, kept);
     await this.#keep(state);
     for (const hash of useless) await store.remove(`files/${hash}`);
   }
@@ -300,6 +308,19 @@ export class Fetcher implements Disposable {
     this.#last = run.catch(() => {});
     return run;
   }
+}
+
+/** What was never finished, and what a process that was killed has left. */
+async function removeRemains(store: Storage, { kept }: TrustedState, partsBeforeMs: number): Promise<void> {
+  const needed = new Set([...kept.values()].map(({ sha256: hash }) => `files/${hash}`));
+  const parts = (await store.list('parts/')).filter(({ writtenMs }) => writtenMs < partsBeforeMs);
+  const files = (await store.list('files/')).filter(({ name }) => !needed.has(name));
+  for (const { name } of [...parts, ...files]) await store.remove(name);
+}
+
+/** A list is kept as it is read, and not as it is sealed at the bucket's path. */
+function listName(bucket: Bucket): string {
+  return `list ${bucket.name}`;
 }
 
 function rootVersion(root: Buffer): number {

@@ -24,7 +24,7 @@ export interface TrustedState {
   readonly roles: ReadonlyMap<string, Buffer>;
   /** A timestamp that is newer than the set, whose rest has not come yet: nothing older is taken any more. */
   readonly floor: Buffer | null;
-  /** By path, in the order in which they were asked for last. */
+  /** By path, or name of a list, in the order in which they were asked for last. */
   readonly kept: ReadonlyMap<string, KeptTarget>;
 }
 
@@ -71,15 +71,17 @@ export function parseState(bytes: Buffer): TrustedState | null {
 /** The state with one more target, as the one that was asked for last; and the files that nothing needs any more. */
 export function withKept(
   state: TrustedState,
-  path: string,
+  name: string,
   target: KeptTarget,
 ): { readonly state: TrustedState; readonly useless: readonly string[] } {
   const kept = new Map(state.kept);
-  kept.delete(path);
-  kept.set(path, target);
-  for (const oldest of kept.keys()) {
+  kept.delete(name);
+  kept.set(name, target);
+  // Without its entries a client is lost: what partners publish must not push them out.
+  const lesser = [...kept.keys()].filter((one) => one.startsWith('partners/'));
+  for (const oldest of [...lesser, ...kept.keys()]) {
     if (kept.size <= MAX_KEPT_TARGETS) break;
-    kept.delete(oldest);
+    if (oldest !== name) kept.delete(oldest);
   }
   const needed = new Set([...kept.values()].map(({ sha256 }) => sha256));
   const useless = [...state.kept.values()].map(({ sha256 }) => sha256).filter((hash) => !needed.has(hash));
