@@ -75,16 +75,28 @@ async function fetchByCurl(
   return { bytes: got.length, isWhole, seconds: Number(took ?? seconds) };
 }
 
+/** Ends programs as soon as the signal says so, and not only when what waits for them has noticed. */
+function endWith(signal: AbortSignal, ...all: readonly Programs[]): Disposable {
+  const onAbort = () => {
+    for (const programs of all) void programs[Symbol.asyncDispose]();
+  };
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener('abort', onAbort) };
+}
+
 /** Makes the namespaces, a site and a relay in the server's, and subjects whose clients run in the client's. */
 export async function startNamespaceWorld(
   folder: string,
   isWanted: (name: string) => boolean,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<NamespaceWorld> {
   await using stack = new AsyncDisposableStack();
   const spaces = stack.use(await createCensoredNamespaces(randomBytes(TAG_BYTES).toString('hex')));
   const cacheFolder = join(folder, 'compiled');
   const servers = stack.use(new Programs({ prefix: spaces.serverPrefix, cacheFolder }));
   const clients = stack.use(new Programs({ prefix: spaces.clientPrefix, cacheFolder }));
+  stack.use(endWith(signal, servers, clients));
   const env = createEnv({ log: () => {} });
   const { serverHost, clientHost } = spaces;
   const site = await startSite(servers, serverHost);

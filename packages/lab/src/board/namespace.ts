@@ -1,4 +1,5 @@
 // Three network namespaces in a row, client, censor and server, joined by veth pairs: for what has to be true of single packets. Needs root, ip and nft.
+import { spawnSync } from 'node:child_process';
 import { findProgram, Programs, type ProgramsOptions } from './programs.ts';
 
 /** Why namespaces cannot be had here; null where they can. */
@@ -63,6 +64,11 @@ ${rules.map((line) => `    ${line}`).join('\n')}
 `;
 }
 
+/** Removes namespaces at once, without waiting for anything: for a process that is about to end. */
+function deleteNow(names: readonly string[]): void {
+  for (const name of names) spawnSync(findProgram('ip') ?? 'ip', ['netns', 'delete', name], { stdio: 'ignore' });
+}
+
 /** Makes the namespaces, with a censor that passes everything. `tag`: a few letters or digits that tell them from those of other runs. */
 export async function createCensoredNamespaces(
   tag: string,
@@ -73,9 +79,18 @@ export async function createCensoredNamespaces(
   const programs = new Programs(options);
   stack.use(programs);
   const names = namesFor(tag);
+  const left = new Set<string>();
+  // A run that is told twice to stop does not wait for its own end.
+  const onExit = () => deleteNow([...left]);
+  process.on('exit', onExit);
+  stack.defer(() => void process.off('exit', onExit));
   for (const name of Object.values(names)) {
     await programs.run('ip', ['netns', 'add', name]);
-    stack.defer(() => programs.run('ip', ['netns', 'delete', name]).then(() => {}));
+    left.add(name);
+    stack.defer(async () => {
+      await programs.run('ip', ['netns', 'delete', name]);
+      left.delete(name);
+    });
     if (name === names.censor) {
       const settings = ['net.ipv4.ip_forward=1', 'net.netfilter.nf_conntrack_acct=1'];
       await programs.run('ip', ['netns', 'exec', name, 'sysctl', '-q', '-w', ...settings]);

@@ -124,7 +124,8 @@ export async function runPackets(run: PacketRun): Promise<PacketTable> {
     throw new ProgramError(EXIT_CODE.usage, missing, { remedy: 'Run it as root, or without --namespaces.' });
   }
   const { folder, signal, policies, onCell, onProgress } = run;
-  await using world = await startNamespaceWorld(folder, (name) => run.isWanted(name));
+  onProgress('starting servers between namespaces');
+  await using world = await startNamespaceWorld(folder, (name) => run.isWanted(name), signal);
   const formed = policies.flatMap((policy) => {
     const form = packetFormOf(policy, world.clientHost);
     return form === null ? [] : [{ policy, form }];
@@ -137,6 +138,8 @@ export async function runPackets(run: PacketRun): Promise<PacketTable> {
     for (const subject of world.subjects) {
       signal.throwIfAborted();
       const cell = await runCell({ world, policy, subject }, run);
+      // What was stopped in the middle is no result.
+      signal.throwIfAborted();
       cells.push(cell);
       onCell(cell);
       onProgress(barText(cells.length / (formed.length * world.subjects.length), performance.now() - startMs));

@@ -1,5 +1,7 @@
 // Censors that are true of single packets: the kernel drops, polices and resets between two network namespaces.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -100,6 +102,24 @@ describe('in namespaces', { skip: missing ?? false, timeout: 240_000 }, () => {
       ['C25-paper'],
     );
     assert.equal(await names(), before);
+  });
+
+  it('Ctrl-C leaves no namespace and no process', async () => {
+    const tools = async (command: string, ...args: string[]) => (await runTool(command, args)).out.toString();
+    const before = await tools('ip', 'netns', 'list');
+    const args = [ROZAN, 'lab', 'run', 'C21-tcp-443', '--namespaces', '--clients', '1'];
+    const run = spawn(process.execPath, [...process.execArgv, ...args], {
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined, TMPDIR: scratch.path },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const over = once(run, 'close');
+    await once(run.stderr, 'data');
+    // As soon as there is a namespace: the run is then in the middle of what it has to undo.
+    while ((await tools('ip', 'netns', 'list')) === before) assert.equal(run.exitCode, null);
+    run.stderr.resume();
+    run.kill('SIGINT');
+    assert.deepEqual(await over, [0, null]);
+    assert.equal(await tools('ip', 'netns', 'list'), before);
   });
 
   it('a reset port and a freeze after some packets do not keep the adaptive client', async () => {
