@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { CASES } from './bonding-cases.mjs';
-import { median } from './socks-bench.mjs';
+import { median } from './statistics.mjs';
 
 const HELP = `usage: node bin/run.mjs bench/bonding.mjs [options]
 

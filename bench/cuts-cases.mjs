@@ -7,6 +7,7 @@ import { parseProxy } from './dial.mjs';
 import { runEcho, runTransfer } from './integrity.mjs';
 import { pause } from './launch.mjs';
 import { open } from './measures.mjs';
+import { median } from './statistics.mjs';
 
 const LINE_KBPS = 20_000;
 const SLOW_KBPS = 64;
@@ -126,8 +127,7 @@ async function chat(path, over) {
     await pause(2000);
   }
   stream.destroy();
-  times.sort((a, b) => a - b);
-  return { messages: times.length, median: Math.round(times[times.length >> 1]), max: Math.round(times.at(-1)) };
+  return { messages: times.length, median: Math.round(median(times)), max: Math.round(Math.max(...times)) };
 }
 
 /** From a silent stall to the client's suspicion, to the next carrier, and to bytes again, in milliseconds. */

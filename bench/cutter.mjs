@@ -6,16 +6,17 @@ import { createCutter } from './cutter-core.mjs';
 
 const HELP = `usage: node bin/run.mjs bench/cutter.mjs --listen HOST:PORT --target HOST:PORT [options]
 
-  --cut-after MS     cut each connection MS after it began (default: never by itself)
-  --arm-bytes N      count MS from when N bytes came back from the target on that connection
-  --cuts N           cut this many times at most, one after another (default: no limit)
-  --how WAY          rst (default), fin, or stall: keep both ends open and let nothing pass
-  --throttle KBPS    limit each direction of each connection to KBPS kilobits a second
-  --line KBPS        limit each direction of all connections together
-  --delay MS         hold everything back for MS in each direction
-  --outage-every MS  MS after the start and after each outage, begin the next
-  --outage-for MS    length of an outage (default 30000)
-  --outage WAY       refuse (default), or blackhole: nothing passes, what survives goes on afterwards
+  --cut-after MS       cut each connection MS after it began (default: never by itself)
+  --cut-after-bytes N  cut each connection once N bytes have come on it, both ways together (default: never)
+  --arm-bytes N        count MS from when N bytes came back from the target on that connection
+  --cuts N             cut this many times at most, one after another (default: no limit)
+  --how WAY            rst (default), fin, or stall: keep both ends open and let nothing pass
+  --throttle KBPS      limit each direction of each connection to KBPS kilobits a second
+  --line KBPS          limit each direction of all connections together
+  --delay MS           hold everything back for MS in each direction
+  --outage-every MS    MS after the start and after each outage, begin the next
+  --outage-for MS      length of an outage (default 30000)
+  --outage WAY         refuse (default), or blackhole: nothing passes, what survives goes on afterwards
   --help
 
 SIGUSR2 cuts all connections that are open. Each event is one line of JSON on standard output.`;
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     listen: text,
     target: text,
     'cut-after': text,
+    'cut-after-bytes': text,
     'arm-bytes': text,
     cuts: text,
     how: text,
@@ -59,6 +61,7 @@ if (values.help || !values.listen || !values.target) {
     listen: values.listen,
     target: values.target,
     cutAfterMs: number('cut-after'),
+    cutAfterBytes: number('cut-after-bytes'),
     armBytes: number('arm-bytes'),
     cuts: number('cuts'),
     how: values.how,

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { blockedKinds, createRelayField } from '../packages/client/src/establish/testing/relay-field.ts';
 import { SeededRandom } from '../packages/tunnel/src/testing/seeded-random.ts';
+import { quantile } from './statistics.mjs';
 
 const HELP = `usage: node bin/run.mjs bench/establish.mjs [options]
 
@@ -39,10 +40,6 @@ const { values } = parseArgs({
 /** A censor's patience is not the bound here: a run that takes longer has gone wrong. */
 const LIMIT_MS = 30 * 60_000;
 
-function percentile(sorted, share) {
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)];
-}
-
 function storeInMemory() {
   let kept = null;
   return {
@@ -65,16 +62,16 @@ async function start(options) {
 }
 
 function summary(runs, roundTripMs) {
-  const times = runs.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
-  const dials = runs.map((run) => run.dials).sort((a, b) => a - b);
-  const seconds = (share) => Math.round(percentile(times, share)) / 1000;
+  const times = runs.map((run) => run.tookMs);
+  const dials = runs.map((run) => run.dials);
+  const seconds = (share) => Math.round(quantile(times, share)) / 1000;
   return {
     p50: seconds(0.5),
     p95: seconds(0.95),
     most: seconds(1),
-    roundTripsP50: Math.round((percentile(times, 0.5) / roundTripMs - 1) * 100) / 100,
-    roundTripsMost: Math.round((percentile(times, 1) / roundTripMs - 1) * 100) / 100,
-    dialsP50: percentile(dials, 0.5),
+    roundTripsP50: Math.round((quantile(times, 0.5) / roundTripMs - 1) * 100) / 100,
+    roundTripsMost: Math.round((quantile(times, 1) / roundTripMs - 1) * 100) / 100,
+    dialsP50: quantile(dials, 0.5),
     mostAtOnce: Math.max(...runs.map(({ mostAtOnce }) => mostAtOnce)),
     leftOpen: Math.max(...runs.map(({ leftOpen }) => leftOpen)),
   };

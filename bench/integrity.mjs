@@ -9,6 +9,7 @@ import { parseProxy } from './dial.mjs';
 import { pause } from './launch.mjs';
 import { download, open, startOrigin, upload } from './measures.mjs';
 import { digest } from './pattern.mjs';
+import { quantile } from './statistics.mjs';
 
 export { startOrigin };
 
@@ -131,8 +132,8 @@ class Ledger {
   }
 
   summary() {
-    const times = this.times.toSorted((a, b) => a - b);
-    const at = (share) => Math.round(times[Math.min(times.length - 1, Math.floor(share * times.length))] * 10) / 10;
+    const { times } = this;
+    const at = (share) => Math.round(quantile(times, share) * 10) / 10;
     const roundTripMs = { median: at(0.5), p99: at(0.99), max: at(1) };
     return { bytes: this.received, messages: times.length, roundTripMs, sha256: this.#hash.digest('hex') };
   }

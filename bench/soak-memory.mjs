@@ -1,7 +1,7 @@
 // The memory of programs over a long time: samples, a verdict whether it is flat, a drawing for the terminal.
 import { readdirSync } from 'node:fs';
 import { family, memory } from './procs.mjs';
-import { median } from './socks-bench.mjs';
+import { median } from './statistics.mjs';
 
 const BARS = '▁▂▃▄▅▆▇█';
 const COLUMNS = 60;

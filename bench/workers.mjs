@@ -8,7 +8,7 @@ import { Launch } from './launch.mjs';
 import { download, open, startOrigin, upload } from './measures.mjs';
 import { cpuSeconds, family } from './procs.mjs';
 import { startClients, startRelay } from './recipes-rozan.mjs';
-import { median } from './socks-bench.mjs';
+import { median } from './statistics.mjs';
 
 const HELP = `usage: node bin/run.mjs bench/workers.mjs [options]
 
