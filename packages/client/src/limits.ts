@@ -36,8 +36,11 @@ export const REMEMBERED_NETWORKS = 16;
 export const REMEMBERED_WAYS = 8;
 /** The most that the file of all this holds, in bytes. */
 export const MAX_MEMORY_BYTES: number = 64 * 1024;
-/** The most connections to one address, with those that only linger, which go first (C33). */
-export const CONNS_PER_ADDRESS = 12;
+/**
+ * The most connections to one address, with those that only linger, which go first. Censors were seen to act beyond 12 (C33); the end of one
+ * that makes room may come to them after the beginning of the next.
+ */
+export const CONNS_PER_ADDRESS = 11;
 /** Connections that are being made to one host at once. */
 export const DIALS_PER_HOST = 4;
 /** Lookups of the system at once: they take threads that files need, too. */

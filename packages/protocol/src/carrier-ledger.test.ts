@@ -6,6 +6,7 @@ import { CLOCK_OFFSET_MS, type LinkState, SimulatedLink } from './testing/simula
 
 const KIB = 1024;
 const BOUNDS = { initialBytes: 64 * KIB, minBytes: 16 * KIB, maxBytes: 24 * 1024 * KIB, queueMs: 100 };
+const QUIET_BYTES = 200;
 const START = { nowMs: 0, roundTripMs: 100, rate: 0 };
 
 type Step =
@@ -28,15 +29,24 @@ class Driver {
   #expected: { record: number; bytes: number; items: number[] }[] = [];
   #nextRecord = 0;
   #nextItem = 0;
+  /** Of each record. */
+  readonly #bytes: number[] = [];
+  #arrivedRecords = 0;
 
   play(action: Step, nowMs: number): void {
     if (action.kind === 'send') {
-      this.#nextRecord += action.skip;
+      for (let quiet = 0; quiet < action.skip; quiet += 1) {
+        this.#ledger.sentQuietly(this.#nextRecord, QUIET_BYTES);
+        this.#bytes.push(QUIET_BYTES);
+        this.#nextRecord += 1;
+      }
+      this.#bytes.push(action.bytes);
       const items = Array.from({ length: action.items }, () => this.#nextItem++);
       this.#ledger.sent(this.#nextRecord, { bytes: action.bytes, idle: action.skip > 0, items }, nowMs);
       this.#expected.push({ record: this.#nextRecord, bytes: action.bytes, items });
       this.#nextRecord += 1;
     } else {
+      this.#arrivedRecords = Math.max(this.#arrivedRecords, Math.min(action.records, this.#nextRecord));
       const done = this.#expected.filter(({ record }) => record < action.records);
       this.#expected = this.#expected.filter(({ record }) => record >= action.records);
       const items = done.flatMap((entry) => entry.items);
@@ -53,6 +63,8 @@ class Driver {
     assert.ok(windowBytes >= BOUNDS.minBytes && windowBytes <= BOUNDS.maxBytes, `a window of ${windowBytes}`);
     assert.ok(rate >= 0 && Number.isFinite(rate));
     assert.ok(leastRttMs <= smoothedRttMs + 1e-9);
+    const arrived = this.#bytes.slice(0, this.#arrivedRecords).reduce((sum, bytes) => sum + bytes, 0);
+    assert.equal(this.#ledger.arrivedBytes, arrived);
   }
 
   finish(): void {

@@ -35,6 +35,8 @@ interface Entry<Item> {
   readonly items: readonly Item[];
 }
 
+/** Records that asked for no acknowledgement and of which it is not known whether they have arrived; with more, the oldest count as one. */
+const MAX_QUIET = 64;
 /** A queue that does not go below this for a round trip says that the carrier is full. */
 const FULL_QUEUE_MS = 25;
 /** A burst that came together shows that the path holds more, but not more than so many times as much. */
@@ -76,6 +78,9 @@ export class CarrierLedger<Item> {
   #head = 0;
   #inFlightBytes = 0;
   #deliveredBytes = 0;
+  #quiet: { readonly record: number; readonly bytes: number }[] = [];
+  #arrivedQuietBytes = 0;
+  #isOver = false;
   #deliveredMs: number;
   #smoothedRttMs: number;
   #leastRttMs: number;
@@ -126,6 +131,16 @@ export class CarrierLedger<Item> {
   /** Bytes sent and not acknowledged. */
   get inFlightBytes(): number {
     return this.#inFlightBytes;
+  }
+
+  /** Bytes that are known to have arrived, those of records included that asked for no acknowledgement. */
+  get arrivedBytes(): number {
+    return this.#deliveredBytes + this.#arrivedQuietBytes;
+  }
+
+  /** The carrier is lost, and there is no more to be learnt of what has arrived on it. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Whether anything that asks for an acknowledgement is without one. */
@@ -192,6 +207,14 @@ export class CarrierLedger<Item> {
     this.#inFlightBytes += entry.bytes;
   }
 
+  /** Notes a record that asks for no acknowledgement. */
+  sentQuietly(record: number, bytes: number): void {
+    this.#quiet.push({ record, bytes });
+    if (this.#quiet.length <= MAX_QUIET) return;
+    const [oldest, next] = this.#quiet.splice(0, 2);
+    if (oldest && next) this.#quiet.unshift({ record: next.record, bytes: oldest.bytes + next.bytes });
+  }
+
   /** The last record that the next acknowledgement covers arrived at this time of the peer's clock, which may count from any moment, the same for all of the session. */
   noteArrival(arrivedMs: number): void {
     this.#nextArrivedMs = arrivedMs;
@@ -213,6 +236,7 @@ export class CarrierLedger<Item> {
       last = entry;
       items.push(...entry.items);
     }
+    this.#acknowledgeQuiet(records);
     if (last === undefined) return items;
     if (this.#head > 256 || this.#head === this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head);
@@ -222,6 +246,16 @@ export class CarrierLedger<Item> {
     this.#measure(last, nowMs);
     this.#measureBurst(this.#deliveredBytes - deliveredBefore, { sentMs: last.sentMs, arrivedMs: arrivedMs ?? nowMs });
     return items;
+  }
+
+  #acknowledgeQuiet(records: number): void {
+    let arrived = 0;
+    for (const { record, bytes } of this.#quiet) {
+      if (record >= records) break;
+      arrived += 1;
+      this.#arrivedQuietBytes += bytes;
+    }
+    if (arrived > 0) this.#quiet = this.#quiet.slice(arrived);
   }
 
   #measure(entry: Entry<Item>, nowMs: number): void {
@@ -299,6 +333,7 @@ export class CarrierLedger<Item> {
     this.#entries = [];
     this.#head = 0;
     this.#inFlightBytes = 0;
+    this.#isOver = true;
     return items;
   }
 }

@@ -82,7 +82,7 @@ export const MAX_UNACKNOWLEDGED_FRAMES = 65_536;
 /** Carriers of a session at once, and lost ones whose fate is still being told. */
 export const MAX_SESSION_CARRIERS = 16;
 /** Of which a client has no more than this, so that it is never the relay that has to choose which one goes. */
-export const MAX_CLIENT_CARRIERS = 10;
+export const MAX_CLIENT_CARRIERS = 12;
 export const MAX_GONE_CARRIERS = 64;
 /** Carriers in use at once. */
 export const MAX_BOND_CARRIERS = 8;

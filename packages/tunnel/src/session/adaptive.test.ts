@@ -85,6 +85,28 @@ describe('a session that adapts', () => {
     });
   }
 
+  it('keeps a conversation going beside a transfer where carriers are frozen after 16,400 bytes', async () => {
+    const waits = async (options: FakeRelayOptions) => {
+      const setup = await start({ ...options, bytesPerMs: 250 });
+      await startBulk(setup, ['down']);
+      await setup.clock.advance(40_000);
+      const before = setup.lost.length;
+      const times = await converse(setup, 60_000);
+      setup.client.close('cancelled');
+      const ends = setup.lost.slice(before).filter(({ cause }) => cause !== 'session-closed');
+      return { p99Ms: percentile(times, 0.99), ends, plan: setup.plan.state };
+    };
+    const frozen = await waits({ censor: { how: 'stall', afterBytes: 16_400 } });
+    const control = await waits({});
+    assert.ok(frozen.p99Ms <= control.p99Ms + 300, `p99 ${frozen.p99Ms} ms, beside ${control.p99Ms} ms`);
+    assert.ok((frozen.plan.bytes ?? 0) > 0.75 * 16_400, `${frozen.plan.bytes} bytes`);
+    assert.ok(frozen.ends.length > 200, `${frozen.ends.length} were replaced`);
+    const inUse = frozen.ends.filter(({ carrier }) => !carrier.retired).map(({ cause }) => cause);
+    // Canaries, one a minute.
+    assert.ok(inUse.length <= 4, `while in use: ${inUse.join(', ')}`);
+    assert.ok(inUse.every((cause) => cause === 'stalled'));
+  });
+
   it('replaces its first carrier in time already where it was told of the cut', async () => {
     for (const afterMs of [3000, 5000, 60_000]) {
       const finder = new LimitFinder();

@@ -1,5 +1,6 @@
 import type { Env } from '../env.ts';
-import type { Carrier, CarrierLossCause } from './carrier.ts';
+import { watchCanary } from './canary-watch.ts';
+import { type Carrier, type CarrierLossCause, SPENT_BYTES } from './carrier.ts';
 import { CANARY_REACH, type CarrierLimits, type CarrierPlan } from './plan/carrier-plan.ts';
 import type { Session } from './session.ts';
 
@@ -12,6 +13,16 @@ const LEAST_BYTES = 2500;
 interface Terms extends CarrierLimits {
   readonly own: number;
   readonly peer: number;
+}
+
+/** How long the peer has for its word of what has arrived on a lost carrier. */
+const LAST_WORD_MS = 5000;
+
+/** A carrier that is lost, while it is awaited what has arrived on it. */
+interface LostCarrier {
+  readonly carrier: Carrier;
+  readonly atMs: number;
+  readonly note: () => void;
 }
 
 /** Without a budget; what the relay is told has to be a number. */
@@ -40,6 +51,7 @@ export class CarrierKeeper {
   readonly #canaries = new Set<Carrier>();
   /** Those of them that have been asked at the end for a sign of life. */
   readonly #asked = new Set<Carrier>();
+  #lost: readonly LostCarrier[] = [];
   #width = 1;
   /** Bytes that got through on carriers that are no more, each way. */
   #ended = { up: 0, down: 0 };
@@ -77,8 +89,23 @@ export class CarrierKeeper {
 
   /** Takes a new carrier in, and lets those go that it replaces. */
   add(carrier: Carrier): void {
-    this.#setTerms(carrier, this.#plan.draw(this.#env.clock.monotonicMs()));
+    const limits = this.#plan.draw(this.#env.clock.monotonicMs());
+    this.#setTerms(carrier, limits);
+    const { bytes } = this.#plan.state;
+    if (bytes !== null && Number.isFinite(limits.budgetBytes) && limits.budgetBytes > bytes)
+      this.#watchCanary(carrier, bytes);
     this.#replaceSurplus();
+  }
+
+  #watchCanary(canary: Carrier, fromBytes: number): void {
+    const { session } = this.#options;
+    watchCanary(this.#env, canary, {
+      fromBytes,
+      livesAnother: (sinceMs) =>
+        session.carriers.some((carrier) => carrier !== canary && carrier.lastReceivedMs > sinceMs),
+      ping: () => session.ping(canary),
+      giveUp: () => session.giveUp(canary),
+    });
   }
 
   #setTerms(carrier: Carrier, limits: CarrierLimits): void {
@@ -133,7 +160,8 @@ export class CarrierKeeper {
     }
     if (this.#leaving.has(older)) return;
     this.#leaving.add(older);
-    const overlapMs = 50 + this.#env.random.fraction() * 450;
+    // Among several that come and go, the end of one tells nobody which one has followed it, and its place may be needed.
+    const overlapMs = (50 + this.#env.random.fraction() * 450) / this.#plan.carriers;
     this.#env.clock.setTimer(overlapMs, () => {
       this.#leaving.delete(older);
       // What replaced it may be gone by now, and then it is all there is.
@@ -151,10 +179,19 @@ export class CarrierKeeper {
 
   /** Looks whether a carrier has to be replaced; true when it has just become due. */
   check(carrier: Carrier): boolean {
+    this.#judgeLost();
     if (this.#canaries.has(carrier)) this.#checkCanary(carrier);
     // Nothing more may be sent on it, and what is on its way is acknowledged over others.
     if (carrier.isSpent && !carrier.retired && !carrier.lost) this.#options.session.retire(carrier);
     const terms = this.#terms.get(carrier);
+    // The same of the other side, if only that one has spent its share; the last carrier still serves this one.
+    if (
+      terms !== undefined &&
+      terms.peer - carrier.bytesReceived < SPENT_BYTES &&
+      carrier.usable &&
+      this.#usable.length > 1
+    )
+      this.#options.session.retire(carrier);
     if (terms === undefined || this.#due.has(carrier) || this.#leaving.has(carrier)) return false;
     if (!(carrier.isSpent || this.#isDue(carrier, terms))) return false;
     this.#due.add(carrier);
@@ -193,8 +230,8 @@ export class CarrierKeeper {
 
   /** Notes a carrier's end, from which the plan may learn. */
   noteLost(carrier: Carrier, cause: CarrierLossCause): void {
-    const { up, down } = throughOf(carrier);
-    this.#ended = { up: this.#ended.up + up, down: this.#ended.down + down };
+    const through = throughOf(carrier);
+    this.#ended = { up: this.#ended.up + through.up, down: this.#ended.down + through.down };
     const limits = this.#terms.get(carrier);
     const nowMs = this.#env.clock.monotonicMs();
     const bornMs = carrier.attachedMs;
@@ -205,7 +242,12 @@ export class CarrierKeeper {
     if (this.#canaries.has(carrier))
       this.#tell(cause !== 'retired' && this.#plan.noteCanary({ alive: ageMs, dead: deadAgeMs }));
     else if (limits !== undefined && carrier.receivedRecords > 0) {
-      this.#tell(this.#plan.noteEnd({ cause, bornMs, ageMs, deadAgeMs, bytes: up + down, limits }, nowMs));
+      const note = () => {
+        const { up, down } = throughOf(carrier);
+        this.#tell(this.#plan.noteEnd({ cause, bornMs, ageMs, deadAgeMs, bytes: up + down, limits }, nowMs));
+      };
+      if (cause === 'retired') note();
+      else this.#lost = [...this.#lost, { carrier, atMs: nowMs, note }];
     }
     this.#terms.delete(carrier);
     this.#due.delete(carrier);
@@ -214,8 +256,19 @@ export class CarrierKeeper {
     this.#asked.delete(carrier);
   }
 
+  /** Judges lost carriers of which the peer has said what has arrived on them, in the order in which they were lost. */
+  #judgeLost(): void {
+    const nowMs = this.#env.clock.monotonicMs();
+    for (const { carrier, atMs, note } of this.#lost) {
+      if (!carrier.ledger.isOver && nowMs - atMs < LAST_WORD_MS) break;
+      this.#lost = this.#lost.slice(1);
+      note();
+    }
+  }
+
   /** Notes how much has got through by now; to be called about twice a second. */
   noteTraffic(): void {
+    this.#judgeLost();
     let { up, down } = this.#ended;
     for (const carrier of this.#options.session.carriers) {
       const through = throughOf(carrier);
@@ -235,6 +288,6 @@ export class CarrierKeeper {
 }
 
 /** What has got through on a carrier, each way, as far as this side knows. */
-function throughOf({ bytesSent, bytesReceived, ledger }: Carrier): { up: number; down: number } {
-  return { up: Math.max(0, bytesSent - ledger.inFlightBytes), down: bytesReceived };
+function throughOf({ bytesReceived, ledger }: Carrier): { up: number; down: number } {
+  return { up: ledger.arrivedBytes, down: bytesReceived };
 }

@@ -102,10 +102,12 @@ export class CarrierSet {
     return !(this.#alive.has(carrierId) || this.#gone.has(carrierId) || this.#received.has(carrierId));
   }
 
-  /** The carrier that has to go before one more is added: the one that has been silent for longest. Null while there is room. */
+  /** The carrier that has to go before one more is added: of those that were let go, or else of all, the one silent for longest. Null while there is room. */
   crowdedOut(role: SessionOptions['role']): Carrier | null {
     if (this.#alive.size < (role === 'relay' ? MAX_SESSION_CARRIERS : MAX_CLIENT_CARRIERS)) return null;
-    return this.alive.reduce((most, carrier) => (carrier.lastReceivedMs < most.lastReceivedMs ? carrier : most));
+    const leaving = this.alive.filter(({ retired }) => retired);
+    const from = leaving.length > 0 ? leaving : this.alive;
+    return from.reduce((most, carrier) => (carrier.lastReceivedMs < most.lastReceivedMs ? carrier : most));
   }
 
   add(carrier: Carrier): void {

@@ -84,6 +84,8 @@ const LAST_WORDS_BYTES = 600;
 const RECORD_HEAD_BYTES = 40;
 /** A smaller record is not worth its padding. */
 const LEAST_RECORD_BYTES = 512;
+/** With less left of a budget, a side sends nothing but last words. */
+export const SPENT_BYTES: number = LAST_WORDS_BYTES + LEAST_RECORD_BYTES;
 
 /** One live connection under a session: seals and opens its records and counts what has happened on it. */
 export class Carrier {
@@ -185,7 +187,7 @@ export class Carrier {
 
   /** Whether nothing but last words may be sent on it any more. */
   get isSpent(): boolean {
-    return this.#budgetLeft < LEAST_RECORD_BYTES;
+    return this.sendBudgetBytes - this.bytesSent < SPENT_BYTES;
   }
 
   /** What may still be sent, but for the last words. */
@@ -315,6 +317,8 @@ export class Carrier {
         this.awaitedSinceMs = options.isPing ? Math.max(this.lastReceivedMs, nowMs - 2000) : nowMs;
       }
       this.ledger.sent(this.#sentRecords, { bytes, idle: options.idle, items: options.items }, nowMs);
+    } else {
+      this.ledger.sentQuietly(this.#sentRecords, bytes);
     }
     this.#sentRecords += 1;
   }

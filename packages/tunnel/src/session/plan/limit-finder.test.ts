@@ -49,6 +49,20 @@ describe('LimitFinder', () => {
     assert.ok(found.bytes !== null && found.bytes > 13_000 && found.bytes <= 15_000);
   });
 
+  it('goes up to what canaries have carried that died, and takes it for proven', () => {
+    const finder = new LimitFinder();
+    for (const [index, bytes] of [14_000, 12_000, 15_500].entries()) {
+      const nowMs = 600_000 * (index + 1);
+      finder.note(fill({ ageMs: 3000 * 2 ** index, bytes }, nowMs), nowMs);
+    }
+    assert.equal(finder.found.bytes, 0.9 * 12_000);
+    assert.equal(finder.noteCanary('bytes', { alive: 15_600, dead: 15_600 }), false);
+    assert.ok(finder.isUnproven('bytes'));
+    assert.equal(finder.noteCanary('bytes', { alive: 15_400, dead: 15_400 }), true);
+    assert.equal(finder.found.bytes, 0.9 * 15_400);
+    assert.ok(!finder.isUnproven('bytes'));
+  });
+
   it('tells the two apart where carriers are always full', () => {
     const byAge = [1, 1.2, 0.9, 1.1].map((rate) => ({ ageMs: 60_000, bytes: 60_000 * rate * 1000 }));
     assert.notEqual(after(byAge).ageMs, null);

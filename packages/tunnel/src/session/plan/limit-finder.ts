@@ -30,7 +30,7 @@ const KNOWN = 0.4;
 /** What is found lies below what was seen by this share, so that the next carrier goes before. */
 const MARGIN = { ageMs: 0.05, bytes: 0.1 };
 /** Ends before this age, or these bytes, say that the path is broken and not that it is limited; with less no carrier could be of use. */
-const LEAST = { ageMs: 1000, bytes: 6000 };
+const LEAST = { ageMs: 1000, bytes: 5000 };
 /** Who lets more through than this by a carrier need not be reckoned with. */
 const MOST_LIMIT_BYTES = 4_000_000;
 /** A limit of bytes that canaries have outlived goes up to so many times what they have shown; one that is too high is found lower again. */
@@ -57,11 +57,11 @@ interface Belief {
   readonly alike: number;
   /** The latest canaries in a row that have outlived the limit. */
   readonly outlivers: readonly CanaryEnd[];
-  /** Canaries in a row that have died at the limit. */
-  readonly died: number;
+  /** How far the latest canaries in a row came that have died at the limit. */
+  readonly died: readonly number[];
 }
 
-const NO_BELIEF: Belief = { limit: null, proven: null, alike: LEAST_ALIKE, outlivers: [], died: 0 };
+const NO_BELIEF: Belief = { limit: null, proven: null, alike: LEAST_ALIKE, outlivers: [], died: [] };
 
 /** A canary that was alive this far beyond a limit has outlived it, whatever it died of then. */
 const OUTLIVED: Readonly<Record<Measure, number>> = { ageMs: 1 + 2 * ALIKE.ageMs, bytes: 1 + 1.5 * ALIKE.bytes };
@@ -126,14 +126,13 @@ export class LimitFinder {
     const hasOutlived = alive >= OUTLIVED[measure] * belief.limit;
     if (!hasOutlived && (dead === null || dead < (1 - ALIKE[measure]) * belief.limit)) return false;
     const outlivers = hasOutlived ? [...belief.outlivers, { alive, dead }] : [];
-    const died = hasOutlived ? 0 : belief.died + 1;
+    const died = hasOutlived ? [] : [...belief.died, alive].slice(-CANARIES);
     if (outlivers.length === CANARIES) {
       this.#refute(measure, outlivers);
       return true;
     }
     this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, outlivers, died } };
-    if (died === CANARIES) this.#prove(measure);
-    return false;
+    return died.length === CANARIES && this.#prove(measure, died);
   }
 
   /** What canaries have outlived is no limit; it may have been taken for lower than it is. */
@@ -144,14 +143,17 @@ export class LimitFinder {
     this.#set(measure, { limit, proven: fallback, alike: Math.min(MOST_ALIKE, belief.alike + 1) });
   }
 
-  #prove(measure: Measure): void {
+  /** Canaries that have died come closest to a limit: what was seen before may have been too little. Returns whether it goes up. */
+  #prove(measure: Measure, died: readonly number[]): boolean {
     const belief = this.#beliefs[measure];
-    this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, proven: belief.limit, alike: LEAST_ALIKE } };
+    const limit = Math.max(belief.limit ?? 0, (1 - MARGIN[measure]) * Math.min(...died));
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...belief, limit, proven: limit, alike: LEAST_ALIKE } };
+    return limit !== belief.limit;
   }
 
   /** What was seen under another limit says nothing about the next. */
   #set(measure: Measure, change: Partial<Belief>): void {
-    this.#beliefs = { ...this.#beliefs, [measure]: { ...this.#beliefs[measure], ...change, outlivers: [], died: 0 } };
+    this.#beliefs = { ...this.#beliefs, [measure]: { ...this.#beliefs[measure], ...change, outlivers: [], died: [] } };
     this.#ends = [];
   }
 
