@@ -258,9 +258,12 @@ export class ClientMachine {
 
   #succeed(request: OpenRequest, nowMs: number): void {
     const roundTripMs = this.#roundTripMs ?? 0;
-    if (request.range !== null) this.#upSize.passed(request.bytes, nowMs - request.sentMs - roundTripMs, roundTripMs);
+    if (request.range !== null) {
+      const onLineMs = nowMs - request.sentMs - roundTripMs;
+      this.#upSize.passed(request.bytes, { nowMs, onLineMs, roundTripMs });
+    }
     if (!request.isPoll) return;
-    this.#downSize.passed(request.gotBytes, nowMs - (request.firstMs ?? nowMs), roundTripMs);
+    this.#downSize.passed(request.gotBytes, { nowMs, onLineMs: nowMs - (request.firstMs ?? nowMs), roundTripMs });
     if (request.gotBytes > 0) {
       if (request.gotBytes >= MAX_FRAME_HINT) this.#wantedPolls = Math.min(MAX_POLLS, this.#wantedPolls + 1);
       return;

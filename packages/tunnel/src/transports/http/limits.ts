@@ -36,12 +36,12 @@ export const COPIED_BYTES: number = 2 * KIB;
 
 /**
  * A message's size begins here, grows by a quarter while it is on the line for less than `ON_LINE_MS` and so many round trips, beside the
- * round trip that each takes, and shrinks by a fifth when that is half as much again, down to `LEAST_PACED_BYTES`. It is halved when it takes
- * longer than half of its age.
+ * round trip that each takes, and shrinks by a quarter, down to `LEAST_PACED_BYTES`, when that is half as much again and stays so. It is halved
+ * when it takes longer than half of its age.
  */
 export const FIRST_MESSAGE_BYTES: number = 256 * KIB;
-export const ON_LINE_MS = 50;
-export const ON_LINE_ROUND_TRIPS = 0.75;
+export const ON_LINE_MS = 100;
+export const ON_LINE_ROUND_TRIPS = 1 / 3;
 export const LEAST_PACED_BYTES: number = 64 * KIB;
 
 /** A frame's bytes count when all of it has come, so a message has so many of them, unless they would be smaller than the second. */

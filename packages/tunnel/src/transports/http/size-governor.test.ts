@@ -10,9 +10,12 @@ const ROUND_TRIP_MS = 100;
 /** The size after messages that share a line of so many bytes a millisecond, so many of them at a time. */
 function settledBytes(path: { bytesPerMs: number; sideBySide: number }): number {
   const governor = new SizeGovernor({ maxBytes: MESSAGE_BYTES.default, maxAgeMs: 18_000 });
+  let nowMs = 0;
   for (let count = 0; count < 100; count += 1) {
     const cycleMs = (path.sideBySide * governor.bytes) / path.bytesPerMs;
-    governor.passed(governor.bytes, Math.max(0, cycleMs - ROUND_TRIP_MS), ROUND_TRIP_MS);
+    nowMs += cycleMs;
+    const onLineMs = Math.max(0, cycleMs - ROUND_TRIP_MS);
+    governor.passed(governor.bytes, { nowMs, onLineMs, roundTripMs: ROUND_TRIP_MS });
   }
   return governor.bytes;
 }
@@ -34,6 +37,18 @@ test('a line that is not full has them as large as they may be, and a slow one n
   assert.equal(settledBytes({ bytesPerMs: 1e6, sideBySide: 4 }), MESSAGE_BYTES.default);
   const slowest = settledBytes({ bytesPerMs: 200, sideBySide: 4 });
   assert.equal(slowest, LEAST_PACED_BYTES);
+});
+
+test('a moment in which nothing moves makes none smaller, a queue that stays does', () => {
+  const governor = new SizeGovernor({ maxBytes: MESSAGE_BYTES.default, maxAgeMs: 18_000 });
+  const before = governor.bytes;
+  const slow = (nowMs: number) => governor.passed(governor.bytes, { nowMs, onLineMs: 250, roundTripMs: ROUND_TRIP_MS });
+  slow(300);
+  slow(310);
+  slow(320);
+  assert.equal(governor.bytes, before, 'they waited side by side');
+  slow(700);
+  assert.ok(governor.bytes < before);
 });
 
 test('what is cut is halved down to the least, and messages of one size are drawn from its upper half', () => {
