@@ -30,6 +30,8 @@ interface RunFlags {
 }
 
 const DEFAULT_SEED = '2013';
+/** Dozens of programs are ended and their files removed before the lab ends, on a machine that they keep busy. */
+const STOP_MS = 30_000;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -225,8 +227,9 @@ function createCommand(signal: AbortSignal): Command {
 
 /** Runs the lab; returns the exit code. */
 export function main(args: string[]): Promise<number> {
-  return runProgram('rozan lab', async (signal) => {
+  const run = async (signal: AbortSignal): Promise<number> => {
     await parseCommand(createCommand(signal), args.length === 0 ? ['--help'] : args);
     return EXIT_CODE.fine;
-  });
+  };
+  return runProgram('rozan lab', run, { stopMs: STOP_MS });
 }

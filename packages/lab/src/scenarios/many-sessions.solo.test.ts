@@ -75,7 +75,7 @@ describe('2,000 busy sessions whose carriers are cut at once', () => {
   test('come back as far as a small relay can keep them; the others end typed', {
     timeout: 300_000,
   }, async (context) => {
-    const figures = await cut(context, { machineBytes: LEAST_BUDGET_BYTES });
+    const figures = await cut(context, { machineBytes: LEAST_BUDGET_BYTES, outageMs: 2000 });
     assertAccountedFor(figures);
     assertWithin(LEAST_BUDGET_BYTES, figures);
     assert.ok((figures.farm.ended['session-lost'] ?? 0) > 0, 'the budget was too large to be reached');

@@ -1,19 +1,23 @@
 import { EXIT_CODE, ProgramError } from './exit-code.ts';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** How long a program may take to let go of what it holds once it is asked to stop. */
+/** How long a program may take to let go of what it holds once it is asked to stop, unless it says otherwise. */
 const STOP_MS = 2000;
 
 /**
  * Runs a program until it ends or is told to stop; returns its exit code. `run` gets a signal that is aborted by SIGINT, SIGTERM or SIGHUP,
- * and should end soon after. A `ProgramError` is told on stderr, with its remedy.
+ * and should end within `stopMs`: after that it is left as it is. A `ProgramError` is told on stderr, with its remedy.
  */
-export async function runProgram(name: string, run: (signal: AbortSignal) => Promise<number>): Promise<number> {
+export async function runProgram(
+  name: string,
+  run: (signal: AbortSignal) => Promise<number>,
+  { stopMs = STOP_MS }: { readonly stopMs?: number } = {},
+): Promise<number> {
   const stop = new AbortController();
   const stopped = Promise.withResolvers<number>();
   const onSignal = () => {
     stop.abort();
-    setTimeout(() => stopped.resolve(EXIT_CODE.fine), STOP_MS).unref();
+    setTimeout(() => stopped.resolve(EXIT_CODE.fine), stopMs).unref();
   };
   for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
   try {
