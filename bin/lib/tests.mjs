@@ -23,6 +23,8 @@ export async function runTests(patterns) {
     .map((file) => file.replaceAll('\\', '/'))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
     .sort();
+  // Each file is a process of its own, and many start programs, which would all compile the same modules.
+  process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'rozan-compiled');
   const outcome = { passed: 0, failed: [], skipped: [] };
   if (files.length === 0) {
     if (patterns.length > 0) outcome.failed.push(`no test file matches ${patterns.join(' ')}`);
