@@ -36,6 +36,7 @@ export {
   startClientHandshake,
 } from './handshake.ts';
 export { linkSecret } from './home-tag.ts';
+export { JsonFields } from './json-fields.ts';
 export { KEY_BYTES, type KeyPair, keyPairOf } from './keys.ts';
 export {
   idsToAdd,

@@ -1,3 +1,4 @@
+export { type Brand, formatBrand, homeOf, parseBrand } from './brand/brand.ts';
 export { PublicationError, type PublicationErrorCode } from './errors.ts';
 export {
   type FetchedList,

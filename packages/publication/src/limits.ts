@@ -61,5 +61,9 @@ export const PART_BYTES: number = 64 * 1024;
 /** A clock that is further off than this is called wrong. */
 export const CLOCK_TOLERANCE_MS: number = 2 * HOUR_MS;
 
+/** A brand file, and the entries in it. */
+export const MAX_BRAND_BYTES: number = 512 * 1024;
+export const MAX_BRAND_ENTRIES = 64;
+
 /** A file of a key. */
 export const MAX_KEY_FILE_BYTES: number = 16 * 1024;

@@ -1,3 +1,4 @@
+import { formatBrand, parseBrand } from '../../../packages/publication/src/brand/brand.ts';
 import { commonSpan, judge } from '../../../packages/publication/src/fetch/freshness.ts';
 import { spanOf, TrustedSet } from '../../../packages/publication/src/fetch/trusted-set.ts';
 import { formatState, parseState } from '../../../packages/publication/src/fetch/trusted-state.ts';
@@ -157,6 +158,30 @@ const dictionary = [
   ...JSON_TRAPS,
 ];
 
+function readBrand(input: Buffer): string {
+  const brand = parseBrand(input);
+  holds(
+    formatBrand(parseBrand(formatBrand(brand))).equals(formatBrand(brand)),
+    'a brand does not survive being written',
+  );
+  return `brand ${brand.homes.size} ${brand.mirrors.length}`;
+}
+
+const BRAND = formatBrand({
+  network: 'n',
+  channel: 'c',
+  partner: 'p',
+  root: ROOT,
+  entryKey: Buffer.alloc(32),
+  tacticsKeys: [Buffer.alloc(32)],
+  bucket: Buffer.alloc(32),
+  entries: [],
+  mirrors: ['https://m.example/'],
+  homes: new Map([['IR', 'https://h.example/']]),
+  partnerKeys: new Map(),
+  feedback: ['age1'],
+});
+
 export const PUBLICATION_TARGETS: readonly FuzzTarget[] = [
   { name: 'publication-list', run: readList, seeds: [LIST, NEXT], maxBytes: 500, allowedErrors },
   { name: 'publication-delta', run: readDelta, seeds: [encodeDelta(LIST, NEXT)], maxBytes: 500, allowedErrors },
@@ -178,5 +203,6 @@ export const PUBLICATION_TARGETS: readonly FuzzTarget[] = [
     dictionary,
     allowedErrors,
   },
+  { name: 'brand', run: readBrand, seeds: [BRAND], maxBytes: 6000, dictionary, allowedErrors },
   { name: 'publication-state', run: readState, seeds: [STATE], maxBytes: 6000, dictionary, allowedErrors },
 ];
