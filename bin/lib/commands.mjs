@@ -12,6 +12,10 @@ export const commands = {
   client: { module: 'packages/client/src/main.ts', summary: 'reach the internet through relays' },
   control: { module: 'packages/control/src/main.ts', summary: 'run the control plane of a network, and ask it' },
   channel: { module: 'packages/control/src/channel-main.ts', summary: 'the channels by which people learn of relays' },
+  brand: {
+    module: 'packages/control/src/brand-main.ts',
+    summary: 'brand files, from which clients start: build, show',
+  },
   tactics: {
     module: 'packages/client/src/tactics-main.ts',
     summary: 'signed starting values for clients: sign, show, check',

@@ -9,6 +9,7 @@ import { serveHttp, type TlsFiles } from './http/serve.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { startJobs } from './jobs/jobs.ts';
 import { admitLocalToken, createFirstAccount } from './people/accounts.ts';
+import { Publisher } from './publication/publisher.ts';
 import { openEntrySigner } from './relays/entry-signer.ts';
 import { ROUTES } from './routes/routes.ts';
 
@@ -25,6 +26,8 @@ export interface ControlOptions {
   /** Addresses of proxies before it. */
   readonly trustedProxies?: readonly string[];
   readonly version: string;
+  /** What it publishes: the folder that `rozan keys init` has made, and where copies go. Null for a control plane that does not publish. */
+  readonly publication?: { readonly folder: string; readonly to: readonly string[] } | null;
   /** Whether making its own database waits for the disk; a test need not. */
   readonly isSynced?: boolean;
 }
@@ -105,6 +108,8 @@ export async function createControl(options: ControlOptions, env: Env): Promise<
     trustedProxies: options.trustedProxies ?? [],
   });
   stack.use(await startJobs(env, database));
+  const { publication = null } = options;
+  if (publication !== null) stack.use(new Publisher(env, { database, signer, ...publication }));
   const address = await listen(env, http, { ...options, socketPath: folder.socketPath, stack });
   const origin = options.origin ?? originOf(address, (options.tls ?? null) !== null);
   site.current = { origin, host: new URL(origin).hostname };

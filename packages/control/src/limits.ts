@@ -58,3 +58,22 @@ export const RELAY_BOUNDS = {
   silentMs: 3 * MINUTE_MS,
   entryMs: 30 * DAY_MS,
 } as const;
+
+/** Of the publication. */
+export const PUBLICATION_BOUNDS = {
+  /** How often a control plane looks for changes, and how often it publishes without one: dates have to be renewed, and people's signatures come. */
+  lookMs: 2 * SECOND_MS,
+  everyMs: MINUTE_MS,
+  /** After a failure. */
+  againMs: 15 * SECOND_MS,
+  /** Entries in a bucket; where relays are blocked here or there, it is filled up with these. */
+  bucketRelays: 32,
+  leastBucketRelays: 3,
+  brandEntries: 8,
+  notedChanges: 100,
+  /** What a brand file may hold (docs/spec/brand.md). */
+  mirrors: 64,
+  homes: 260,
+  recipients: 16,
+  tacticsKeys: 8,
+} as const;

@@ -30,6 +30,9 @@ export {
 } from './make/propose.ts';
 export { type PublishOptions, type PublishReport, publish } from './make/publish.ts';
 export { addSignature } from './metadata.ts';
+export { beginPublication, type OfflineKeys } from './program/begin-publication.ts';
+export { type FolderReport, type PublishFolderOptions, publishFolder } from './program/publish-folder.ts';
+export { StateFolder } from './program/state-folder.ts';
 export { createFolderStorage } from './storage/folder-storage.ts';
 export { createMemoryStorage } from './storage/memory-storage.ts';
 export type { Storage, StoredFile } from './storage/storage.ts';

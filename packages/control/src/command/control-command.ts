@@ -1,19 +1,12 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { createEnv, TunnelError } from '@rozan/tunnel';
-import { FolderError } from '@rozan/tunnel/data-folder';
-import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
+import { createEnv } from '@rozan/tunnel';
+import { addressOption, collect, EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { Command } from 'commander';
-import { ControlError } from '../control-error.ts';
 import type { Route } from '../http/route.ts';
 import { ROUTES } from '../routes/routes.ts';
 import { type ApiRequest, askControl } from './api-client.ts';
 import { commandOf } from './route-command.ts';
+import { runCommand, type SetTask, type Task, usualFolder } from './run-command.ts';
 import { showReply } from './show-reply.ts';
-
-/** What the arguments ask for; returns the exit code. */
-type Task = (signal: AbortSignal) => Promise<number>;
-type SetTask = (task: Task) => void;
 
 interface RawOptions {
   readonly data?: string;
@@ -23,11 +16,8 @@ interface RawOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly trustProxy?: string[];
-}
-
-/** Where a control plane keeps its things when nobody says. */
-function usualFolder(): string {
-  return join(process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'rozan', 'control');
+  readonly publication?: string;
+  readonly publishTo?: string[];
 }
 
 function databaseUrl(): string | null {
@@ -55,6 +45,8 @@ function run(raw: RawOptions): Task {
         tlsCert: raw.tlsCert ?? null,
         tlsKey: raw.tlsKey ?? null,
         trustProxy: raw.trustProxy ?? [],
+        publication: raw.publication ?? null,
+        publishTo: raw.publishTo ?? [],
       },
       signal,
     );
@@ -138,6 +130,15 @@ function createControlCommand(setTask: SetTask): Command {
     .option('--tls-cert <file>', 'a certificate with its chain, PEM')
     .option('--tls-key <file>', 'its private key, PEM')
     .option('--trust-proxy <address>', 'a proxy before it, whose word on who asks is taken; repeatable', collect)
+    .option(
+      '--publication <dir>',
+      'what it publishes: the folder that `rozan keys init` has made; DATA/publication without, if that is there',
+    )
+    .option(
+      '--publish-to <place>',
+      'where copies go: a folder, or s3://BUCKET/PREFIX?endpoint=URL; repeatable',
+      collect,
+    )
     .option('--json', 'print events as JSON lines, and replies as JSON')
     .action((options: RawOptions) => setTask(run(options)));
   addBackup(control, setTask);
@@ -157,34 +158,6 @@ function createChannelCommand(setTask: SetTask): Command {
       addRoute(channel, route, { word, setTask, shared: () => channel.opts() });
   }
   return channel;
-}
-
-function exitCodeOf(error: ControlError | FolderError): number {
-  return error instanceof FolderError || error.code === 'entry-key' ? EXIT_CODE.dataFolder : EXIT_CODE.failure;
-}
-
-async function runCommand(
-  create: (setTask: SetTask) => Command,
-  args: readonly string[],
-  signal: AbortSignal,
-): Promise<number> {
-  let task: Task = async () => EXIT_CODE.fine;
-  const parsed = await parseCommand(
-    create((given) => {
-      task = given;
-    }),
-    args,
-  );
-  if (parsed === null) return EXIT_CODE.fine;
-  try {
-    return await task(signal);
-  } catch (cause) {
-    if (cause instanceof ControlError || cause instanceof FolderError) {
-      throw new ProgramError(exitCodeOf(cause), cause.message, { cause, remedy: cause.remedy });
-    }
-    if (cause instanceof TunnelError) throw new ProgramError(EXIT_CODE.failure, cause.message, { cause });
-    throw cause;
-  }
 }
 
 /** `rozan control` and its subcommands; returns the exit code. Throws a `ProgramError` for whatever a person can mend. */

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createEnv, formatAddress, type LogEvent, type SocketAddress, TunnelError } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
-import { createControl } from '../control.ts';
+import { type ControlOptions, createControl } from '../control.ts';
 import type { TlsFiles } from '../http/serve.ts';
 import { stayAlive } from './stay-alive.ts';
 import { programVersion } from './version.ts';
@@ -16,6 +17,9 @@ export interface RunOptions {
   readonly tlsCert: string | null;
   readonly tlsKey: string | null;
   readonly trustProxy: readonly string[];
+  /** Null: the folder in the data folder, if there is one. */
+  readonly publication: string | null;
+  readonly publishTo: readonly string[];
 }
 
 /** What an event says to the operator, or null for those that only programs read. */
@@ -29,6 +33,10 @@ function describe(event: LogEvent): string | null {
       return `A request to ${event.route} has failed (${event.reason}, ${event.code}).`;
     case 'job.failed':
       return `The job ${event.job} has failed; it is tried again.`;
+    case 'publication.published':
+      return `Version ${event.version} of the publication is out: ${event.files} files.`;
+    case 'publication.failed':
+      return `Publishing has failed (${event.code}); "rozan control publication show" says why. It is tried again.`;
     case 'jobs.stopped':
       return 'No jobs are done any more: restart the control plane.';
     default:
@@ -59,6 +67,24 @@ function expectNoEavesdroppers({ listen, trustProxy }: RunOptions, tls: TlsFiles
   });
 }
 
+/** Throws a `ProgramError` (usage) where there should be a publication and is none. */
+async function findPublication({
+  data,
+  publication,
+  publishTo: to,
+}: RunOptions): Promise<NonNullable<ControlOptions['publication']> | null> {
+  const folder = publication ?? join(data, 'publication');
+  const isThere = await access(join(folder, 'keys')).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return { folder, to };
+  if (publication === null && to.length === 0) return null;
+  throw new ProgramError(EXIT_CODE.usage, `there is no publication in ${folder}`, {
+    remedy: 'Begin one with "rozan keys init --state DIR", and name that folder with --publication DIR.',
+  });
+}
+
 /** `rozan control`: runs until the signal is aborted; returns the exit code. */
 export async function runControl(options: RunOptions, signal: AbortSignal): Promise<number> {
   const output = createOutput({ json: options.json, write: (text) => process.stdout.write(text), describe });
@@ -68,7 +94,8 @@ export async function runControl(options: RunOptions, signal: AbortSignal): Prom
   expectNoEavesdroppers(options, tls);
   const { data: folder, listen, databaseUrl, origin, trustProxy: trustedProxies } = options;
   const version = await programVersion();
-  const setup = { folder, listen, databaseUrl, origin, tls, trustedProxies, version };
+  const publication = await findPublication(options);
+  const setup = { folder, listen, databaseUrl, origin, tls, trustedProxies, version, publication };
   await using control = await createControl(setup, env).catch((cause: unknown) => {
     if (!(cause instanceof TunnelError)) throw cause;
     throw new ProgramError(EXIT_CODE.cannotListen, `cannot listen at ${formatAddress(listen)}: ${cause.message}`, {

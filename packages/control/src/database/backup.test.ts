@@ -70,7 +70,7 @@ apiTest('a backup that is cut or changed is refused, and the database stays empt
     lines.toSpliced(3, 1),
     lines.toSpliced(3, 1, '{"table":"pg_authid","row":{}}'),
     lines.toSpliced(3, 1, 'not json'),
-    lines.map((line) => line.replace('"schema":2', '"schema":900')),
+    lines.map((line) => line.replace(/"schema":[0-9]+/, '"schema":900')),
   ];
   for (const broken of [...cut, ...changed]) {
     await assert.rejects(restore(other, broken), (error: { code?: unknown }) =>
@@ -87,7 +87,8 @@ apiTest('all tables are in a backup', async (api) => {
   );
   assert.deepEqual(
     tables.map(({ name }) => name),
-    [...TABLES, 'migrations'].sort(),
+    // What is due to be published is known again from the rest.
+    [...TABLES, 'migrations', 'publication_changes'].sort(),
   );
 });
 

@@ -25,7 +25,10 @@ export const TABLES = [
   'relay_reports',
   'enrolment_tokens',
   'network',
+  'publication',
 ] as const;
+/** What every new database holds a row of. */
+const SEEDED: readonly string[] = ['network', 'publication'];
 
 const headSchema = z.object({
   format: z.literal(FORMAT),
@@ -144,7 +147,10 @@ export async function readBackup(
       });
     }
     await migrateWithin(queries, head.data.schema);
-    await queries.run(sql`delete from network`);
+    const seeded = await queries.rows<{ name: string }>(
+      sql`select table_name as name from information_schema.tables where table_schema = 'public' and table_name = any(${SEEDED})`,
+    );
+    for (const { name } of seeded) await queries.run({ text: `delete from ${name}`, values: [] });
     const count = await insertAll(queries, { [Symbol.asyncIterator]: () => lines });
     await queries.run(
       sql`select setval(pg_get_serial_sequence('audit', 'id'), (select coalesce(max(id), 0) + 1 from audit), false)`,

@@ -76,6 +76,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B extends Shape, R 
   readonly isGuessable?: boolean;
   /** What it changes, it changes in one statement, which needs no transaction; nothing is written down of it. */
   readonly isOneStatement?: boolean;
+  /** What it changes may be in the publication. */
+  readonly changesPublication?: boolean;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -111,6 +113,7 @@ export interface Route {
   readonly access: readonly CallerKind[];
   readonly isGuessable: boolean;
   readonly isOneStatement: boolean;
+  readonly changesPublication: boolean;
   readonly params: Shape;
   readonly query: Shape;
   /** Null where there is none. */
@@ -133,7 +136,8 @@ export function defineRoute<
   B extends Shape = typeof NOTHING,
   R extends z.ZodType = z.ZodType,
 >(spec: RouteSpec<P, Q, B, R>): Route {
-  const { method, path, command, summary, access, audit, isGuessable = false, isOneStatement = false } = spec;
+  const { method, path, command, summary, access, audit, isGuessable = false } = spec;
+  const { isOneStatement = false, changesPublication = false } = spec;
   const params: Shape = spec.params ?? NOTHING;
   const query: Shape = spec.query ?? NOTHING;
   return {
@@ -144,6 +148,7 @@ export function defineRoute<
     access,
     isGuessable,
     isOneStatement,
+    changesPublication,
     params,
     query,
     body: spec.body ?? null,

@@ -28,6 +28,12 @@ export const relayIdSchema = z.string().regex(/^[A-Za-z0-9_-]{21}[AQgw]$/, 'the 
 export const relayRefSchema = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'the name or id of a relay');
 
 export const channelIdSchema = z.string().regex(/^[A-Za-z0-9_-]{1,32}$/, 'the id of a channel');
+/** The number of a bucket, also as text. */
+export const bucketNumberSchema = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .max(RELAY_BOUNDS.buckets - 1);
 export const nameSchema = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'up to 40 letters, digits, - and _');
 export const countrySchema = z.string().regex(/^[A-Z]{2}$/, 'two capital letters');
 export const idSchema = z.uuid();
@@ -37,6 +43,14 @@ export const stateSchema = z.enum(RELAY_STATES);
 export const timeSchema = z.iso.datetime({ offset: true });
 /** A secret text of ours. */
 export const tokenSchema = z.string().min(1).max(100);
+
+function isWebUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+}
+
+/** A page or folder on the web, without a login in its URL. */
+export const webUrlSchema = z.string().max(1_024).refine(isWebUrl, 'an http:// or https:// URL');
 
 function isHostPort(text: string): boolean {
   try {

@@ -7,6 +7,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { ZodError } from 'zod';
 import { type Database, isUnreachable, sqlState } from '../database/database.ts';
 import { HTTP_BOUNDS } from '../limits.ts';
+import { noteChange } from '../publication/note-change.ts';
 import type { EntrySigner } from '../relays/entry-signer.ts';
 import { writeAudit } from './audit.ts';
 import { authenticate } from './authenticate.ts';
@@ -110,6 +111,7 @@ async function handle(env: Env, route: Route, options: HttpOptions & { request: 
     if (note !== null) {
       await writeAudit(queries, { ...note, actor: caller.name, action: actionOf(route), atMs: nowMs });
     }
+    if (route.changesPublication) await noteChange(queries, nowMs);
     return outcome.reply;
   });
 }

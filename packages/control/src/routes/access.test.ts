@@ -28,6 +28,7 @@ operator analyst partner        GET /tokens
 operator analyst partner        POST /tokens
 operator analyst partner        DELETE /tokens/:id
 operator analyst                GET /network
+operator analyst                GET /publication
 operator analyst                GET /channels
 operator analyst                GET /relays
 operator analyst                GET /relays/:relay
@@ -39,6 +40,8 @@ operator                        GET /audit
 operator                        POST /channels
 operator                        GET /channels/:channel
 operator                        DELETE /channels/:channel
+operator                        PUT /network
+operator                        GET /channels/:channel/buckets/:number/brand
 operator                        POST /channels/:channel/buckets/:number/key
 operator                        GET /enrolment-tokens
 operator                        POST /enrolment-tokens

@@ -5,6 +5,7 @@ import { linkAccount } from './accounts/link.ts';
 import { listAccounts } from './accounts/list.ts';
 import { listAudit } from './audit.ts';
 import { addChannel } from './channels/add.ts';
+import { channelBrand } from './channels/brand.ts';
 import { listChannels } from './channels/list.ts';
 import { removeChannel } from './channels/remove.ts';
 import { rotateBucket } from './channels/rotate-bucket.ts';
@@ -23,7 +24,9 @@ import { newPasskeyChallenge } from './me/passkey-challenge.ts';
 import { setPassword } from './me/password.ts';
 import { showMe } from './me/show.ts';
 import { newTotp } from './me/totp.ts';
-import { showNetwork } from './network.ts';
+import { setNetwork } from './network/set.ts';
+import { showNetwork } from './network/show.ts';
+import { showPublication } from './publication.ts';
 import { burnRelay } from './relays/burn.ts';
 import { discoverRelay } from './relays/discover.ts';
 import { drainRelay } from './relays/drain.ts';
@@ -69,11 +72,14 @@ export const ROUTES: readonly Route[] = [
   removeToken,
   listAudit,
   showNetwork,
+  setNetwork,
+  showPublication,
   listChannels,
   addChannel,
   showChannel,
   removeChannel,
   rotateBucket,
+  channelBrand,
   listEnrolments,
   addEnrolment,
   removeEnrolment,

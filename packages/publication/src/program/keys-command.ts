@@ -1,15 +1,13 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { Env } from '@rozan/tunnel';
 import { collect, EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import { Command } from 'commander';
-import { createKeyFile, readKeyFile, readPublicKey } from '../key-file.ts';
+import { createKeyFile, readPublicKey } from '../key-file.ts';
 import type { PublicKey } from '../keys.ts';
-import { OFFLINE_KEYS } from '../limits.ts';
 import { readPending } from '../make/pending.ts';
-import { draftFirst, draftKeyChange, draftPartner, draftRenewal, type RoleKeys } from '../make/propose.ts';
-import { addSignature } from '../metadata.ts';
+import { draftKeyChange, draftPartner, draftRenewal } from '../make/propose.ts';
 import { OFFLINE_ROLES, ONLINE_ROLES } from '../roles.ts';
+import { beginPublication } from './begin-publication.ts';
 import { type Answer, readPassphrase, type SetTask } from './command-line.ts';
 import { shortId } from './describe-document.ts';
 import { showKeys } from './show-keys.ts';
@@ -123,13 +121,14 @@ async function init(env: Env, options: InitOptions): Promise<Answer> {
     });
   }
   using folder = await StateFolder.open(options.state);
-  await expectEmpty(folder);
-  const offline = options.offline === undefined ? Object.fromEntries(given) : await drawOffline(env, options);
-  const online: [string, PublicKey[]][] = [];
-  for (const role of ONLINE_ROLES) online.push([role, [await folder.drawOnlineKey(env, role)]]);
-  const keys = { ...offline, ...Object.fromEntries(online) } as unknown as RoleKeys;
-  await draftFirst(folder, keys, env.clock.wallMs());
-  if (options.offline !== undefined) await signAll(folder, options);
+  const { offline, passphraseFile } = options;
+  const keys = await beginPublication(
+    env,
+    folder,
+    offline === undefined
+      ? { given: Object.fromEntries(given) }
+      : { folder: offline, passphrase: await readPassphrase(passphraseFile) },
+  );
   const waiting = [...(await readPending(folder.pending)).keys()];
   const next =
     options.offline === undefined
@@ -142,40 +141,6 @@ async function init(env: Env, options: InitOptions): Promise<Answer> {
     json: { state: options.state, keys: ids, drafts: waiting },
     text: `A publication begins in ${options.state}.\n${next}`,
   };
-}
-
-/** Keys that were drawn for a publication which could not begin would lie about. */
-async function expectEmpty(folder: StateFolder): Promise<void> {
-  const [published, pending] = [await folder.storage.list(''), await folder.pending.list('')];
-  if (published.length + pending.length === 0) return;
-  throw new ProgramError(EXIT_CODE.failure, `there is a publication in ${folder.path} already`, {
-    remedy: 'Take another folder; keys are replaced by `rozan keys rotate`.',
-  });
-}
-
-async function drawOffline(env: Env, { offline = '', passphraseFile }: InitOptions) {
-  const passphrase = await readPassphrase(passphraseFile);
-  await mkdir(offline, { recursive: true, mode: 0o700 });
-  const drawn: Record<string, PublicKey[]> = {};
-  for (const role of OFFLINE_ROLES) {
-    const list: PublicKey[] = [];
-    for (let number = 1; number <= OFFLINE_KEYS; number++) {
-      list.push(await createKeyFile(env.random, join(offline, `${role}-${number}.key`), { role, passphrase }));
-    }
-    drawn[role] = list;
-  }
-  return drawn;
-}
-
-async function signAll(folder: StateFolder, { offline = '', passphraseFile }: InitOptions): Promise<void> {
-  const passphrase = await readPassphrase(passphraseFile);
-  for (const [role, { bytes, signed }] of await readPending(folder.pending)) {
-    let all = bytes;
-    for (const number of [1, 2]) {
-      all = addSignature(all, await readKeyFile(join(offline, `${role}-${number}.key`), passphrase));
-    }
-    await folder.pending.write(`${signed.version}.${role}.json`, all);
-  }
 }
 
 async function rotate(env: Env, options: RotateOptions): Promise<Answer> {

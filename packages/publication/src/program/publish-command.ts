@@ -1,15 +1,11 @@
-import { resolve } from 'node:path';
 import type { Env } from '@rozan/tunnel';
 import { collect } from '@rozan/tunnel/program';
 import { Command } from 'commander';
-import { type CopyReport, copyPublication } from '../make/copy.ts';
+import { PublicationError } from '../errors.ts';
 import { acceptSigned } from '../make/pending.ts';
-import { draftFiles } from '../make/propose.ts';
-import { type PublishReport, publish } from '../make/publish.ts';
-import { createFolderStorage } from '../storage/folder-storage.ts';
-import type { Storage } from '../storage/storage.ts';
 import { type Answer, readNamedFile, type SetTask } from './command-line.ts';
 import { describeWaiting } from './describe-waiting.ts';
+import { type FolderReport, publishFolder } from './publish-folder.ts';
 import { StateFolder } from './state-folder.ts';
 
 interface PublishCommandOptions {
@@ -34,26 +30,22 @@ export function createPublishCommand(setTask: SetTask): Command {
 async function run(env: Env, { state, to = [], accept = [] }: PublishCommandOptions): Promise<Answer> {
   using folder = await StateFolder.open(state);
   for (const file of accept) await acceptSigned(folder.pending, await readNamedFile(file));
-  const content = await folder.content(env);
-  const { storage, pending } = folder;
-  for (const [role, files] of content.signed) {
-    await draftFiles(folder, role, { files, nowMs: env.clock.wallMs() });
+  if (await folder.isManaged()) return managed(accept);
+  return answer(folder, await publishFolder(env, folder, { to }));
+}
+
+/** The control plane looks every minute (control/src/limits.ts). */
+function managed(accepted: readonly string[]): Answer {
+  if (accepted.length === 0) {
+    throw new PublicationError('conflict', 'a control plane publishes this folder, with lists that are not in it', {
+      remedy: 'Leave it to the control plane: it looks for changes every minute.',
+    });
   }
-  const keys = await folder.onlineKeys();
-  const report = await publish(env, { storage, pending, keys, content: content.network });
-  const copies = new Map<string, CopyReport>();
-  for (const place of to) copies.set(place, await copyTo(folder.storage, place));
-  return answer(folder, report, copies);
+  const text = `Accepted: ${accepted.length}. The control plane publishes what is complete within a minute.`;
+  return { json: { accepted: accepted.length, isManaged: true }, text };
 }
 
-async function copyTo(from: Storage, place: string): Promise<CopyReport> {
-  if (!place.startsWith('s3:')) return await copyPublication(from, createFolderStorage(resolve(place)));
-  const { createS3Storage, parseS3Url } = await import('../storage/s3-storage.ts');
-  using bucket = createS3Storage(parseS3Url(place));
-  return await copyPublication(from, bucket);
-}
-
-function answer(folder: StateFolder, report: PublishReport, copies: ReadonlyMap<string, CopyReport>): Answer {
+function answer(folder: StateFolder, { copies, ...report }: FolderReport): Answer {
   const { version, changed, files, bytes, waiting, expiring } = report;
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
   const lines = [

@@ -3,6 +3,7 @@
 //   keys/     the keys of the online roles                       public/   what is published
 //   pending/  documents that wait for people's signatures         files/    what is to be published, by path: network/… releases/… partners/…
 //   lists/    NAME.txt, server entries as share links; NAME.key, the key of their bucket
+//   managed   is there when a control plane publishes the folder, with lists of its own
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeBase64url, encodeBase64url, ProtocolError, parseEntryText, parseServerEntry } from '@rozan/protocol';
@@ -18,6 +19,8 @@ import {
 import { PublicationError } from '../errors.ts';
 import { createKeyFile, readKeyFile } from '../key-file.ts';
 import type { PublicKey, SigningKey } from '../keys.ts';
+import { metadataFile } from '../layout.ts';
+import { readRoot } from '../make/documents.ts';
 import type { EntryList, NetworkContent } from '../make/network-part.ts';
 import type { SignedFile, Workshop } from '../make/propose.ts';
 import { roleOfPath } from '../roles.ts';
@@ -26,6 +29,7 @@ import type { Storage } from '../storage/storage.ts';
 
 const BUCKET_KEY_BYTES = 32;
 const MAX_KEY_TEXT_BYTES = 256;
+const MANAGED_FILE = 'managed';
 
 /** All that is to be published, by the role that signs for it. */
 export interface FolderContent {
@@ -58,6 +62,22 @@ export class StateFolder implements Workshop, Disposable {
   /** Where a pending document lies. */
   pendingPath(file: string): string {
     return join(this.path, 'pending', file);
+  }
+
+  /** Root metadata as it was published: the newest, or the very first. Null before that. */
+  async root(which: 'first' | 'newest'): Promise<Buffer | null> {
+    if (which === 'first') return await this.storage.read(metadataFile('root', 1));
+    return (await readRoot(this.storage))?.bytes ?? null;
+  }
+
+  /** Whether a control plane publishes this folder: whoever else did would leave out its lists. */
+  async isManaged(): Promise<boolean> {
+    return (await readPrivateFile(join(this.path, MANAGED_FILE), 1)) !== null;
+  }
+
+  /** Writes down that a control plane publishes this folder. */
+  async setManaged(): Promise<void> {
+    if (!(await this.isManaged())) await writeFileAtomically(join(this.path, MANAGED_FILE), '');
   }
 
   /** Draws a key of an online role. */

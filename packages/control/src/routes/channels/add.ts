@@ -11,6 +11,7 @@ export const addChannel = defineRoute({
   command: 'channel add',
   summary: 'A new channel: a way by which people learn of relays, its entries split into buckets.',
   access: ['operator'],
+  changesPublication: true,
   body: z.strictObject({
     channel: channelIdSchema,
     buckets: z.number().int().min(1).max(RELAY_BOUNDS.buckets).default(1),

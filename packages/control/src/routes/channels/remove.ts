@@ -10,6 +10,7 @@ export const removeChannel = defineRoute({
   command: 'channel remove',
   summary: 'Remove a channel that no relay serves any more.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ channel: channelIdSchema }),
   reply: doneSchema,
   handle: async ({ params: { channel } }, { queries }) => {

@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { sql } from '../../database/database.ts';
 import { notFound } from '../../http/problem.ts';
 import { defineRoute } from '../../http/route.ts';
-import { channelIdSchema, DONE, doneSchema } from '../../http/schemas.ts';
-import { RELAY_BOUNDS } from '../../limits.ts';
+import { bucketNumberSchema, channelIdSchema, DONE, doneSchema } from '../../http/schemas.ts';
 
 export const rotateBucket = defineRoute({
   method: 'POST',
@@ -12,14 +11,8 @@ export const rotateBucket = defineRoute({
   command: 'channel rotate-bucket',
   summary: 'A new key for a bucket: who has the former one cannot read the lists to come.',
   access: ['operator'],
-  params: z.strictObject({
-    channel: channelIdSchema,
-    number: z.coerce
-      .number()
-      .int()
-      .min(0)
-      .max(RELAY_BOUNDS.buckets - 1),
-  }),
+  changesPublication: true,
+  params: z.strictObject({ channel: channelIdSchema, number: bucketNumberSchema }),
   reply: doneSchema,
   handle: async ({ params: { channel, number } }, { queries, random, clock }) => {
     const changed = await queries.run(

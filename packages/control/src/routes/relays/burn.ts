@@ -10,6 +10,7 @@ export const burnRelay = defineRoute({
   command: 'relay burn',
   summary: 'Note that a relay is blocked in a country: people there get no more entries of it.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema, country: countrySchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, clock }) => {

@@ -10,6 +10,7 @@ export const drainRelay = defineRoute({
   command: 'relay drain',
   summary: 'Have a relay take no new sessions. Its siblings get others in its place.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, clock }) => {

@@ -12,6 +12,7 @@ export const joinRelay = defineRoute({
   command: 'relay join',
   summary: 'Have a relay serve a channel, under an access secret of its own.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema, channel: channelIdSchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, random, clock }) => {

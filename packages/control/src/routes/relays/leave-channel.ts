@@ -11,6 +11,7 @@ export const leaveRelay = defineRoute({
   command: 'relay leave',
   summary: 'Have a relay serve a channel no more, from now on.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema, channel: channelIdSchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, clock }) => {

@@ -12,6 +12,7 @@ export const ownKeys = defineRoute({
   command: null,
   summary: 'New keys or transports of the relay that asks. Its id is that of its key. Its siblings are told.',
   access: ['relay'],
+  changesPublication: true,
   body: z.strictObject({ key: keySchema, signingKey: keySchema, transports: transportsSchema }),
   reply: relaySettingsSchema,
   audit: (_input, { relay }) => ({ subject: relay }),

@@ -10,6 +10,7 @@ export const retireRelay = defineRoute({
   command: 'relay retire',
   summary: 'End a drained relay, or one that never served, for good. Its credential and its access secrets end.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, clock }) => {

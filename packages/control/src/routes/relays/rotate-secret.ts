@@ -15,6 +15,7 @@ export const rotateSecret = defineRoute({
   command: 'relay rotate-secret',
   summary: 'A new access secret for a channel at a relay. The former one is taken for some hours more.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema, channel: channelIdSchema }),
   body: z.strictObject({ keepHours: z.number().int().min(0).max(MAX_HOURS) }),
   reply: doneSchema,

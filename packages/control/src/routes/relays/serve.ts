@@ -10,6 +10,7 @@ export const serveRelay = defineRoute({
   command: 'relay serve',
   summary: 'Put a tested relay, or a drained one, into service: its entries may be published, and it gets siblings.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, clock }) => {

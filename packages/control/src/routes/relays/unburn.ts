@@ -11,6 +11,7 @@ export const unburnRelay = defineRoute({
   command: 'relay unburn',
   summary: 'Note that a relay can be reached again in a country.',
   access: ['operator'],
+  changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema, country: countrySchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries }) => {
