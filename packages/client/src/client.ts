@@ -82,7 +82,8 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const failures = new FailureCounts();
   const onFailure = (failure: AttemptFailure) => failures.add(failure);
   const firstWrites = new FirstWrites();
-  const tools = { limits, firstWrites, onFailure, tactics, resolve: config.resolve ?? createNameResolver() };
+  const isCounted = () => finder.found.bytes !== null;
+  const tools = { limits, firstWrites, onFailure, isCounted, tactics, resolve: config.resolve ?? createNameResolver() };
   dialers.push(...config.entries.map((entry) => new RelayDialer(env, entry, { count: config.carriers, tools })));
   const { memory: store = null, describeNetwork: describe = describeThisNetwork, explain } = config;
   const memory = await WayMemory.open(env, { store, describe });

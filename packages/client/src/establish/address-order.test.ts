@@ -14,15 +14,22 @@ class FakeConn extends EventEmitter implements CountedConn {
 }
 
 function order(
-  options: { spread?: boolean; perAddress?: number; avoided?: string; places?: Record<string, number> } = {},
+  options: {
+    spread?: boolean;
+    perAddress?: number;
+    avoided?: string;
+    places?: Record<string, number>;
+    isCounted?: () => boolean;
+  } = {},
 ) {
-  const { spread = false, perAddress = 8, avoided, places = {} } = options;
+  const { spread = false, perAddress = 8, avoided, places = {}, isCounted = () => false } = options;
   const clock = new ManualClock();
   const given = {
     spread: () => spread,
     perAddress: () => perAddress,
     isAvoided: (address: string) => address === avoided,
     place: (address: string) => places[address] ?? 0,
+    isCounted,
   };
   return { clock, order: new AddressOrder(clock, ['a', 'b', 'c'], given) };
 }
@@ -60,6 +67,24 @@ describe('the order of addresses', () => {
     assert.deepEqual(addresses.get(), ['b', 'c', 'a']);
     await clock.advance(60_000);
     assert.deepEqual(addresses.get(), ['c', 'b', 'a']);
+  });
+
+  it('has those at which carriers have died behind the others, where somebody counts what they carry', async () => {
+    let isCounted = false;
+    const { clock, order: addresses } = order({ spread: true, isCounted: () => isCounted });
+    addresses.noteWorked('c', new FakeConn());
+    addresses.noteDied('a');
+    addresses.noteDied('b');
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((address) => addresses.isSpared(address)),
+      [false, false, true],
+    );
+    assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
+    isCounted = true;
+    assert.deepEqual(addresses.get(), ['c', 'a', 'b']);
+    await clock.advance(3_600_000);
+    assert.ok(addresses.isSpared('a'));
+    assert.deepEqual(addresses.get(), ['a', 'b', 'c']);
   });
 
   it('has one that is avoided behind all that have room, and keeps to places until one has worked', () => {

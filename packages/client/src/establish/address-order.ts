@@ -5,6 +5,9 @@ const FAILED_MS = 30_000;
 /** For so long one at which a connection fell silent does. */
 const SILENT_MS = 60_000;
 
+/** For so long one is remembered at which a carrier has died. */
+const DIED_MS = 3_600_000;
+
 /** A connection, as far as it is counted. */
 export interface CountedConn {
   once(event: 'linger' | 'close', listener: () => void): unknown;
@@ -19,6 +22,7 @@ interface Place {
   readonly lingering: Set<CountedConn>;
   failedAtMs: number;
   silentAtMs: number;
+  diedAtMs: number;
   workedAtMs: number;
 }
 
@@ -30,6 +34,8 @@ export interface AddressOrderOptions<Address> {
   readonly perAddress: () => number;
   /** Whether an address should come behind all others that have room. */
   readonly isAvoided?: (address: Address) => boolean;
+  /** Whether somebody counts what connections carry: then those addresses come first at which no carrier has died. */
+  readonly isCounted?: () => boolean;
   /** Between those that are equal otherwise the lower comes first. */
   readonly place?: (address: Address) => number;
 }
@@ -55,6 +61,7 @@ export class AddressOrder<Address> {
           lingering: new Set<CountedConn>(),
           failedAtMs: Number.NEGATIVE_INFINITY,
           silentAtMs: Number.NEGATIVE_INFINITY,
+          diedAtMs: Number.NEGATIVE_INFINITY,
           workedAtMs: Number.NEGATIVE_INFINITY,
         },
       ]),
@@ -70,17 +77,21 @@ export class AddressOrder<Address> {
   get(): Address[] {
     const nowMs = this.#clock.monotonicMs();
     const { spread, perAddress, isAvoided, place: placeOf } = this.#options;
-    const [isSpread, most] = [spread(), perAddress()];
-    const rank = (address: Address, { open, failedAtMs, silentAtMs, workedAtMs }: Place): readonly number[] => [
-      open.size >= most ? 1 : 0,
-      isAvoided?.(address) ? 1 : 0,
-      nowMs - failedAtMs < FAILED_MS ? 1 : 0,
-      // Of those that all have fallen silent, the one comes first at which that was longest ago.
-      nowMs - silentAtMs < SILENT_MS ? silentAtMs : Number.NEGATIVE_INFINITY,
-      isSpread ? open.size : 0,
-      -workedAtMs,
-      placeOf?.(address) ?? 0,
-    ];
+    const [isSpread, most, isCounted] = [spread(), perAddress(), this.#options.isCounted?.() ?? false];
+    const rank = (address: Address, place: Place): readonly number[] => {
+      const { open, failedAtMs, silentAtMs, workedAtMs } = place;
+      return [
+        open.size >= most ? 1 : 0,
+        isAvoided?.(address) ? 1 : 0,
+        nowMs - failedAtMs < FAILED_MS ? 1 : 0,
+        isCounted && !this.isSpared(address) ? 1 : 0,
+        // Of those that all have fallen silent, the one comes first at which that was longest ago.
+        nowMs - silentAtMs < SILENT_MS ? silentAtMs : Number.NEGATIVE_INFINITY,
+        isSpread ? open.size : 0,
+        -workedAtMs,
+        placeOf?.(address) ?? 0,
+      ];
+    };
     const ranked = [...this.#places].map(([address, place]) => ({ address, rank: rank(address, place) }));
     // Sorting is stable, so the entry's own order decides between equals.
     ranked.sort((a, b) => compare(a.rank, b.rank));
@@ -125,6 +136,18 @@ export class AddressOrder<Address> {
   noteSilent(address: Address): void {
     const place = this.#places.get(address);
     if (place !== undefined) place.silentAtMs = this.#clock.monotonicMs();
+  }
+
+  /** A carrier by the address has come to an end that nobody of ours had wanted. */
+  noteDied(address: Address): void {
+    const place = this.#places.get(address);
+    if (place !== undefined) place.diedAtMs = this.#clock.monotonicMs();
+  }
+
+  /** Whether no carrier by the address has died of late. */
+  isSpared(address: Address): boolean {
+    const diedAtMs = this.#places.get(address)?.diedAtMs ?? Number.NEGATIVE_INFINITY;
+    return this.#clock.monotonicMs() - diedAtMs >= DIED_MS;
   }
 
   /** The address did not answer, or later than another that was asked after it. */

@@ -40,6 +40,8 @@ export interface DialerTools {
   readonly limits: DialLimits;
   readonly firstWrites: FirstWrites;
   readonly onFailure: (failure: AttemptFailure) => void;
+  /** Whether carriers die here when they have carried so many bytes. */
+  readonly isCounted?: (() => boolean) | undefined;
   /** What tactics say now. */
   readonly tactics?: (() => TacticsSettings) | undefined;
 }
@@ -92,6 +94,7 @@ export class RelayDialer {
       spread: () => this.carriers > 1,
       perAddress: () => this.#perAddress,
       isAvoided: (candidate) => this.isAvoided(candidate),
+      isCounted: () => this.#tools.isCounted?.() ?? false,
       place: ({ transport }) => places.placeOf(transport.name, this.#tactics),
     });
   }
@@ -196,6 +199,8 @@ export class RelayDialer {
           this.#order.noteSilent(candidate);
           firstWrites.noteSilent({ wasSplit, bytes });
         },
+        onFoulEnd: () => this.#order.noteDied(candidate),
+        isSpared: () => this.#order.isSpared(candidate),
       };
     } finally {
       end();

@@ -26,8 +26,8 @@ class StubPlan implements CarrierPlan {
     return { carriers: this.carriers, ageMs: this.ageMs, bytes: null };
   }
 
-  draw(): CarrierLimits {
-    return this.limits;
+  draw(_nowMs: number, isSpared = false): CarrierLimits {
+    return isSpared ? NONE : this.limits;
   }
 
   noteEnd(): boolean {
@@ -87,6 +87,31 @@ describe('the carriers of a client that keeps to a plan', () => {
     await setup.clock.advance(3000);
     assert.ok(count() > 300_000, `${count()} bytes`);
     assert.deepEqual([setup.suspects, setup.lost], [[], []]);
+    setup.client.close('cancelled');
+  });
+
+  it('holds no carrier to a budget before one has died by the same way, and all of them from then on', async () => {
+    const plan = new StubPlan();
+    plan.carriers = 2;
+    plan.limits = budgetOf(60_000);
+    let deaths = 0;
+    const setup = await createClientSetup({
+      ...{ plan, latencyMs: 20, bytesPerMs: 250 },
+      isSpared: () => deaths === 0,
+      onFoulEnd: () => {
+        deaths += 1;
+      },
+    });
+    await setup.clock.advance(500);
+    await startBulk(setup, ['down']);
+    await setup.clock.advance(2000);
+    assert.equal(setup.attached.length, 2);
+    assert.ok(Math.max(...setup.attached.map(({ carrier }) => sumOf(carrier))) > 200_000);
+    setup.connections()[0]?.cut('reset');
+    await setup.clock.advance(2000);
+    assert.equal(deaths, 1);
+    const later = setup.attached.slice(2).map(({ carrier }) => sumOf(carrier));
+    assert.ok(later.length > 2 && Math.max(...later) <= 60_000, `${later}`);
     setup.client.close('cancelled');
   });
 

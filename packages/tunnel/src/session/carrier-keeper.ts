@@ -11,6 +11,7 @@ const LEAST_BYTES = 2500;
 
 /** What was drawn for a carrier, and how much of that each side may send. */
 interface Terms extends CarrierLimits {
+  readonly isSpared: boolean;
   readonly own: number;
   readonly peer: number;
 }
@@ -43,6 +44,7 @@ export class CarrierKeeper {
   readonly #env: Env;
   readonly #options: CarrierKeeperOptions;
   readonly #terms = new Map<Carrier, Terms>();
+  readonly #isSpared = new WeakMap<Carrier, () => boolean>();
   /** Carriers to be replaced, by age or bytes. */
   readonly #due = new Set<Carrier>();
   /** Carriers that others have replaced and that are let go in a moment. */
@@ -87,14 +89,23 @@ export class CarrierKeeper {
     this.#replaceSurplus();
   }
 
-  /** Takes a new carrier in, and lets those go that it replaces. */
-  add(carrier: Carrier): void {
-    const limits = this.#plan.draw(this.#env.clock.monotonicMs());
+  /** Takes a new carrier in, and lets those go that it replaces. `isSpared`: whether none has died so far by its way. */
+  add(carrier: Carrier, isSpared: () => boolean = () => false): void {
+    this.#isSpared.set(carrier, isSpared);
+    const limits = this.#draw(carrier);
     this.#setTerms(carrier, limits);
     const { bytes } = this.#plan.state;
     if (bytes !== null && Number.isFinite(limits.budgetBytes) && limits.budgetBytes > bytes)
       this.#watchCanary(carrier, bytes);
     this.#replaceSurplus();
+  }
+
+  #draw(carrier: Carrier): CarrierLimits {
+    return this.#plan.draw(this.#env.clock.monotonicMs(), this.#isSparedNow(carrier));
+  }
+
+  #isSparedNow(carrier: Carrier): boolean {
+    return this.#isSpared.get(carrier)?.() ?? false;
   }
 
   #watchCanary(canary: Carrier, fromBytes: number): void {
@@ -111,7 +122,8 @@ export class CarrierKeeper {
   #setTerms(carrier: Carrier, limits: CarrierLimits): void {
     const isBounded = Number.isFinite(limits.budgetBytes);
     const wasBounded = Number.isFinite(this.#terms.get(carrier)?.budgetBytes ?? Number.POSITIVE_INFINITY);
-    const terms = { ...limits, ...(isBounded ? this.#split(carrier, limits.budgetBytes) : UNBOUNDED) };
+    const isSpared = this.#isSparedNow(carrier);
+    const terms = { ...limits, isSpared, ...(isBounded ? this.#split(carrier, limits.budgetBytes) : UNBOUNDED) };
     this.#terms.set(carrier, terms);
     if (isBounded || wasBounded) this.#options.session.setBudget(carrier, terms);
   }
@@ -127,7 +139,7 @@ export class CarrierKeeper {
 
   /** Changes the terms of a carrier that is there to those of the plan, without its ever carrying more than it may. */
   #revise(carrier: Carrier): void {
-    const limits = this.#plan.draw(this.#env.clock.monotonicMs());
+    const limits = this.#draw(carrier);
     const before = this.#terms.get(carrier);
     if (before === undefined) return;
     if (!Number.isFinite(limits.budgetBytes)) {
@@ -254,6 +266,13 @@ export class CarrierKeeper {
     this.#leaving.delete(carrier);
     this.#canaries.delete(carrier);
     this.#asked.delete(carrier);
+    this.#reviseSpared();
+  }
+
+  /** Those of the same way as one that has died are not spared any more. */
+  #reviseSpared(): void {
+    const isOver = (carrier: Carrier) => this.#terms.get(carrier)?.isSpared === true && !this.#isSparedNow(carrier);
+    for (const carrier of this.lasting.filter(isOver)) this.#revise(carrier);
   }
 
   /** Judges lost carriers of which the peer has said what has arrived on them, in the order in which they were lost. */

@@ -39,6 +39,10 @@ export interface AttachedCarrier {
   readonly leftover: Buffer;
   /** Called when the carrier has become suspect, with the bytes that it has carried, both ways together. */
   readonly onSuspect?: ((bytes: number) => void) | undefined;
+  /** Called when it has come to an end that nobody of ours had wanted. */
+  readonly onFoulEnd?: (() => void) | undefined;
+  /** Whether no carrier by the same way has come to such an end of late: then what was found of others need not hold for it. */
+  readonly isSpared?: (() => boolean) | undefined;
 }
 
 /** What `attachOver` needs. */

@@ -18,7 +18,7 @@ import type { Carrier, CarrierLossCause } from './carrier.ts';
 import { CarrierKeeper } from './carrier-keeper.ts';
 import type { AttachedCarrier } from './client-handshake.ts';
 import { DrainedConns } from './drained-conns.ts';
-import type { CarrierPlan } from './plan/carrier-plan.ts';
+import { type CarrierPlan, FOUL_ENDS } from './plan/carrier-plan.ts';
 import { SilencePatience } from './plan/silence-patience.ts';
 import { Session } from './session.ts';
 
@@ -157,7 +157,7 @@ export class ClientSession {
     this.#detachedSinceMs = null;
     this.#noteAnswers();
     this.#options.events.onAttached?.(carrier, resumed);
-    this.#keeper.add(carrier);
+    this.#keeper.add(carrier, attached.isSpared);
   }
 
   #onCarrierLost(carrier: Carrier, cause: CarrierLossCause): void {
@@ -165,6 +165,7 @@ export class ClientSession {
     this.#options.events.onCarrierLost?.(carrier, cause);
     // Where others live and this one did not, it was not the network that was silent.
     if (cause === 'stalled' && this.#isOutlived(carrier)) this.#silence.noteStall();
+    if (FOUL_ENDS.has(cause)) this.#attached.get(carrier)?.onFoulEnd?.();
     this.#keeper.noteLost(carrier, cause);
     this.#noteAnswers();
     if (this.#session.closed) return;

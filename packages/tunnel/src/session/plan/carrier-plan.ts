@@ -41,8 +41,8 @@ export interface CarrierPlan {
   /** How many are in use at once. */
   readonly carriers: number;
   readonly state: PlanState;
-  /** The limits of a new carrier. */
-  draw(nowMs: number): CarrierLimits;
+  /** The limits of a new carrier. `isSpared`: by its way none has died so far, so that it is not held to a number of bytes. */
+  draw(nowMs: number, isSpared?: boolean): CarrierLimits;
   /** A carrier has come to its end. Returns whether that changed the plan. */
   noteEnd(end: CarrierEnd, nowMs: number): boolean;
   /** So many bytes have got through so far. Returns whether that changed the plan. */
@@ -99,7 +99,7 @@ export class FixedPlan implements CarrierPlan {
 }
 
 /** Ends that somebody in between has caused, or the network. */
-const FOUL: ReadonlySet<CarrierLossCause> = new Set(['closed', 'reset', 'stalled', 'gone']);
+export const FOUL_ENDS: ReadonlySet<CarrierLossCause> = new Set(['closed', 'reset', 'stalled', 'gone']);
 
 /** Carriers are replaced at an age between these shares of what is allowed, */
 const AGE_SHARE = [0.55, 0.85] as const;
@@ -169,8 +169,10 @@ export class AdaptivePlan implements CarrierPlan {
     return { carriers: this.carriers, ...this.#finder.found };
   }
 
-  draw(nowMs: number): CarrierLimits {
-    const { ageMs, bytes } = this.#finder.found;
+  draw(nowMs: number, isSpared = false): CarrierLimits {
+    const { ageMs } = this.#finder.found;
+    // Who counts by what a connection looks like may not count all.
+    const bytes = isSpared ? null : this.#finder.found.bytes;
     const isCanary = bytes !== null && this.#isTimeForCanary('bytes', nowMs);
     const budget = bytes === null ? null : bytes * (isCanary ? CANARY_REACH : 1);
     const [least, most] = isCanary ? CANARY_BYTES_SHARE : BYTES_SHARE;
@@ -185,8 +187,8 @@ export class AdaptivePlan implements CarrierPlan {
     const { bytes } = this.#finder.found;
     const { budgetBytes } = end.limits;
     const wasCanary = bytes !== null && Number.isFinite(budgetBytes) && budgetBytes > bytes;
-    if (!wasCanary) return FOUL.has(end.cause) && this.#finder.note(end, nowMs);
-    return this.#finder.noteCanary('bytes', { alive: end.bytes, dead: FOUL.has(end.cause) ? end.bytes : null });
+    if (!wasCanary) return FOUL_ENDS.has(end.cause) && this.#finder.note(end, nowMs);
+    return this.#finder.noteCanary('bytes', { alive: end.bytes, dead: FOUL_ENDS.has(end.cause) ? end.bytes : null });
   }
 
   noteTraffic(bytes: number, nowMs: number): boolean {

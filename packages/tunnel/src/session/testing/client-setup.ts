@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ResetCode } from '@rozan/protocol';
 import type { Carrier, CarrierLossCause } from '../carrier.ts';
+import type { AttachedCarrier } from '../client-handshake.ts';
 import { ClientSession } from '../client-session.ts';
 import { type CarrierPlan, FixedPlan, NO_ROTATION, type RotationPolicy } from '../plan/carrier-plan.ts';
 import type { SessionStream } from '../session-stream.ts';
@@ -22,12 +23,17 @@ export interface ClientSetup extends FakeRelay {
 
 /** Starts a session over its first carrier. */
 export async function createClientSetup(
-  options: FakeRelayOptions & { rotation?: RotationPolicy; carriers?: number; plan?: CarrierPlan } = {},
+  options: FakeRelayOptions &
+    Pick<AttachedCarrier, 'isSpared' | 'onFoulEnd'> & {
+      rotation?: RotationPolicy;
+      carriers?: number;
+      plan?: CarrierPlan;
+    } = {},
 ): Promise<ClientSetup> {
   const fake = await createFakeRelay(options);
   const { clock } = fake;
-  const { rotation = NO_ROTATION } = options;
-  const first = await clock.runUntil(fake.first(), 10_000);
+  const { rotation = NO_ROTATION, isSpared, onFoulEnd } = options;
+  const first = { ...(await clock.runUntil(fake.first(), 10_000)), isSpared, onFoulEnd };
   const records = {
     attached: [] as { carrier: Carrier; atMs: number }[],
     lost: [] as { carrier: Carrier; cause: CarrierLossCause; atMs: number }[],
@@ -38,7 +44,7 @@ export async function createClientSetup(
     drains: [] as number[],
   };
   const client = new ClientSession(fake.env, first, {
-    dial: (nextAttach, signal) => fake.dial(nextAttach, signal),
+    dial: async (nextAttach, signal) => ({ ...(await fake.dial(nextAttach, signal)), isSpared, onFoulEnd }),
     plan: options.plan ?? new FixedPlan(fake.env.random, { rotation, carriers: options.carriers }),
     events: {
       onAttached: (carrier) => records.attached.push({ carrier, atMs: clock.monotonicMs() }),
