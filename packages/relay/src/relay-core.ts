@@ -9,7 +9,7 @@ import {
   type SessionHomes,
 } from './accept/acceptor.ts';
 import { Listeners } from './accept/listeners.ts';
-import type { RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
+import type { RelayChannel, RelayConfig, TransportAddress } from './data-folder/relay-config.ts';
 import { createEgress } from './egress/dial.ts';
 import type { AllowRule } from './egress/guard.ts';
 import { readOwnAddresses } from './egress/own-addresses.ts';
@@ -77,6 +77,10 @@ export interface Relay extends AsyncDisposable {
   status(): RelayStatus;
   /** Takes no new sessions and asks clients to open new streams elsewhere; what runs goes on. */
   drain(): void;
+  /** Takes new sessions again. */
+  undrain(): void;
+  /** From now on clients are taken under these secrets and no others; what runs goes on. A channel may have several. */
+  setChannels(channels: readonly RelayChannel[]): void;
   /** From now on it forwards to, and for, these relays and no others; what runs goes on. */
   setSiblings(entries: readonly ServerEntry[]): void;
   /** From now on its listeners show these certificates of authorities; resolves when all of them do. */
@@ -147,9 +151,12 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
   const forwarding = createForwarding(env, options, { bounds: bounds.forwards, registry, resolver });
   const { siblings, forwardLimits } = forwarding;
   stack.defer(() => forwarding.forwarder.close());
+  const prepare = (list: readonly RelayChannel[]) =>
+    list.map(({ id, accessSecret }) => prepareChannel(id, accessSecret));
+  let channels = prepare(config.channels);
   const acceptor = new Acceptor(env, {
     relayKey: keyPairOf(config.staticKey),
-    channels: config.channels.map(({ id, accessSecret }) => prepareChannel(id, accessSecret)),
+    channels: () => channels,
     replayGuard: options.replayGuard,
     registry,
     limits: new SourceLimits(env.clock, env.random, bounds.sources),
@@ -179,6 +186,10 @@ export async function createRelayCore(options: RelayCoreOptions, env: Env): Prom
       draining: registry.draining,
     }),
     drain: () => registry.drain(),
+    undrain: () => registry.undrain(),
+    setChannels: (list) => {
+      channels = prepare(list);
+    },
     setSiblings: (entries) => siblings.set(entries),
     setCertificates: async (states) => certificates.set(states),
     acceptHandedOver: (conn, from) => acceptor.acceptHandedOver(conn, from),

@@ -17,9 +17,8 @@ export async function createRelay(options: RelayOptions, env: Env): Promise<Rela
   await using stack = new AsyncDisposableStack();
   const { replayPath, ...setup } = options;
   const { guard: replayGuard } = stack.use(await openReplayKeeper(env, replayPath));
-  const { listen, status, drain, setSiblings, setCertificates } = stack.use(
-    await createRelayCore({ ...setup, replayGuard }, env),
-  );
+  const core = stack.use(await createRelayCore({ ...setup, replayGuard }, env));
+  const { acceptHandedOver: _none, ...relay } = core;
   const running = stack.move();
-  return { listen, status, drain, setSiblings, setCertificates, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { ...relay, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

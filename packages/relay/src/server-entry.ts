@@ -37,8 +37,8 @@ function reachableAt(config: Places, place: ListenPlace): readonly Target[] {
   throw new TunnelError('bad-params', message);
 }
 
-/** A relay's ways in, those with the same transport and params together. */
-function waysTo(config: Places): EntryTransport[] {
+/** A relay's ways in, those with the same transport and params together. Throws a `TunnelError` (`bad-params`). */
+export function waysTo(config: Places): EntryTransport[] {
   const ways = new Map<string, EntryTransport>();
   for (const place of config.listen) {
     const transport = findTransport(place.transport);

@@ -84,6 +84,11 @@ export class SessionRegistry {
     for (const { session } of this.#sessions) session.sendDrain();
   }
 
+  /** Takes new sessions again. */
+  undrain(): void {
+    this.#draining = false;
+  }
+
   /** Ends all sessions. */
   closeAll(code: ResetCode): void {
     this.#unconfirmed.close();

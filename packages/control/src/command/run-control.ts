@@ -1,11 +1,10 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEnv, formatAddress, type LogEvent, type SocketAddress, TunnelError } from '@rozan/tunnel';
-import { createOutput, EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
+import { createOutput, EXIT_CODE, ProgramError, programVersion } from '@rozan/tunnel/program';
 import { type ControlOptions, createControl } from '../control.ts';
 import type { TlsFiles } from '../http/serve.ts';
 import { stayAlive } from './stay-alive.ts';
-import { programVersion } from './version.ts';
 
 /** What `rozan control` is told. */
 export interface RunOptions {

@@ -56,7 +56,8 @@ export interface SessionHomes {
 /** What `Acceptor` needs. */
 export interface AcceptorOptions {
   readonly relayKey: KeyPair;
-  readonly channels: readonly Channel[];
+  /** Those of clients, as they are now. */
+  readonly channels: () => readonly Channel[];
   readonly replayGuard: ReplayGuard;
   readonly registry: SessionRegistry;
   readonly limits: SourceLimits;
@@ -127,7 +128,7 @@ export class Acceptor {
   #read(arrival: Arrival): void {
     const { conn } = arrival;
     const { relayKey, channels, siblings } = this.#options;
-    const handshake = new RelayHandshake({ relayKey, channels: [...channels, ...siblings.channels] });
+    const handshake = new RelayHandshake({ relayKey, channels: [...channels(), ...siblings.channels] });
     const stop = () => {
       conn.pause();
       conn.off('data', onData);
@@ -212,7 +213,7 @@ export class Acceptor {
   #readInner(bytes: Buffer): ClientFlight | null {
     const { relayKey, channels } = this.#options;
     try {
-      const inner = new RelayHandshake({ relayKey, channels }).receive(bytes);
+      const inner = new RelayHandshake({ relayKey, channels: channels() }).receive(bytes);
       return inner === null || inner.leftover.length > 0 ? null : inner;
     } catch (error) {
       if (error instanceof ProtocolError) return null;

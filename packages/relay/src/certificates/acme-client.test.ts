@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { drawKey, pemOfKey } from '@rozan/tunnel';
 import { ManualClock, SeededRandom } from '@rozan/tunnel/testing';
 import fc from 'fast-check';
+import type { HttpAnswer } from '../http-exchange.ts';
 import { AcmeClient, retryAfterOf } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
 import { parseCertificateRecord } from './certificate-file.ts';
-import type { HttpsAnswer } from './https-request.ts';
 import { readAccountKey, signRequest } from './jws.ts';
 
 const clock = new ManualClock(Date.UTC(2026, 10, 27));
@@ -76,7 +76,7 @@ test('whatever an authority answers, the outcome is what was asked for or a type
   await fc.assert(
     fc.asyncProperty(fc.array(answers, { minLength: 1 }), fc.nat(5), async (given, which) => {
       let asked = 0;
-      const request = async (url: string): Promise<HttpsAnswer> => {
+      const request = async (url: string): Promise<HttpAnswer> => {
         if (url === DIRECTORY) {
           const resources = {
             newNonce: 'https://authority.test/n',

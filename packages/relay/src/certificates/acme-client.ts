@@ -1,8 +1,9 @@
 // The requests of RFC 8555 that a certificate for one name needs. What comes back is believed in no more than its form is checked here.
 import type { Clock } from '@rozan/tunnel';
+import type { HttpAnswer } from '../http-exchange.ts';
 import { CERTIFICATE_BOUNDS } from '../limits/constants.ts';
 import { AcmeError, errorOfProblem } from './acme-error.ts';
-import type { HttpsAnswer, HttpsRequest } from './https-request.ts';
+import type { HttpsRequest } from './https-request.ts';
 import { type AccountKey, signRequest } from './jws.ts';
 
 /** An order (RFC 8555 §7.1.3). */
@@ -47,7 +48,7 @@ function textOf(fields: Fields, name: string): string {
   throw new AcmeError('malformed', `the authority does not say "${name}"`);
 }
 
-function jsonOf({ body }: HttpsAnswer): Fields {
+function jsonOf({ body }: HttpAnswer): Fields {
   try {
     return fieldsOf(JSON.parse(body.toString('utf8')));
   } catch {
@@ -181,7 +182,7 @@ export class AcmeClient {
     url: string,
     payload?: object,
     { asNew = false, mayBeMissing = false }: { readonly asNew?: boolean; readonly mayBeMissing?: boolean } = {},
-  ): Promise<HttpsAnswer> {
+  ): Promise<HttpAnswer> {
     for (let tries = 1; ; tries++) {
       const kid = asNew ? undefined : (this.account ?? '');
       const body = signRequest(this.#key, { url, nonce: await this.#takeNonce(), kid }, payload);
@@ -194,7 +195,7 @@ export class AcmeClient {
     }
   }
 
-  #problemOf(answer: HttpsAnswer, otherwise: 'malformed' | 'refused'): AcmeError {
+  #problemOf(answer: HttpAnswer, otherwise: 'malformed' | 'refused'): AcmeError {
     const retryAfterMs = this.#retryAfter(answer);
     const error = errorOfProblem(jsonOf(answer), { retryAfterMs });
     if (error.problem !== null) return error;
@@ -203,7 +204,7 @@ export class AcmeClient {
     return new AcmeError(reason, `the authority answers ${answer.status}`, { retryAfterMs });
   }
 
-  #retryAfter({ headers }: HttpsAnswer): number | null {
+  #retryAfter({ headers }: HttpAnswer): number | null {
     return retryAfterOf(headers['retry-after'], this.#clock);
   }
 }

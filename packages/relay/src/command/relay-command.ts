@@ -7,6 +7,7 @@ import { RelayError } from '../data-folder/relay-error.ts';
 import { WORKER_BOUNDS } from '../limits/constants.ts';
 import { allowOption, dnsOption, isLoopback, isOnBun, workersOption } from './arguments.ts';
 import { askRelay, readEntryLink } from './ask-relay.ts';
+import { type EnrolFlags, enrol } from './enrol.ts';
 import { type InitOptions, initRelay } from './init-relay.ts';
 import { type RunOptions, runRelay } from './run-relay.ts';
 import { addSiblingsFrom, dropSibling, listSiblings } from './siblings.ts';
@@ -85,6 +86,21 @@ function addSubcommands(relay: Command, setTask: (task: Task) => void): void {
     .option('--channel <id>', 'of which channel', 'default')
     .action((options: { data?: string; channel: string }) =>
       setTask(async () => print(await readEntryLink(dataOf(options), options.channel))),
+    );
+  relay
+    .command('enrol')
+    .description('make the relay one of a network: it reports to the control plane, and is what that tells it to be')
+    .option(...dataOption)
+    .requiredOption('--control <url>', 'where the control plane is: https://…, or http:// on this machine')
+    .requiredOption(
+      '--token <file>',
+      'a file with the one-time token of `rozan control enrolment add`, or - for standard input',
+    )
+    .option('--control-ca <file>', 'authorities that may vouch for the control plane, PEM')
+    .option('--region <code>', 'the country that it stands in, such as DE')
+    .option('--again', 'also if it belongs to a network already')
+    .action((options: Omit<EnrolFlags, 'data'> & { data?: string }) =>
+      setTask(async () => print(await enrol({ ...options, data: dataOf(options) }))),
     );
   relay
     .command('drain')

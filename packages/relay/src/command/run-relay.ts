@@ -8,7 +8,7 @@ import {
   type SocketAddress,
   TunnelError,
 } from '@rozan/tunnel';
-import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
+import { createOutput, EXIT_CODE, ProgramError, programVersion, untilAborted } from '@rozan/tunnel/program';
 import { openCertificateStore } from '../certificates/certificate-file.ts';
 import {
   certificateOrders,
@@ -16,11 +16,12 @@ import {
   readCertificateStates,
 } from '../certificates/certificate-keeper.ts';
 import { serveControl } from '../control-socket/control-server.ts';
-import type { TransportAddress } from '../data-folder/relay-config.ts';
+import type { RelayChannel, TransportAddress } from '../data-folder/relay-config.ts';
 import { openRelayFolder, type RelayFolder } from '../data-folder/relay-folder.ts';
 import { readSiblings } from '../data-folder/sibling-list.ts';
 import type { AllowRule } from '../egress/guard.ts';
 import { createResolver } from '../egress/resolver.ts';
+import { type Membership, openMembership } from '../enrolment/run-enrolled.ts';
 import { type MetricsSource, serveMetrics } from '../metrics/metrics-server.ts';
 import { RelayMetrics } from '../metrics/relay-metrics.ts';
 import { createRelay, type RelayOptions } from '../relay.ts';
@@ -44,6 +45,8 @@ interface RunningRelay extends AsyncDisposable {
   readonly metrics: MetricsSource;
   status(): RelayStatus | Promise<RelayStatus>;
   drain(): void;
+  undrain(): void;
+  setChannels(channels: readonly RelayChannel[]): void;
   setSiblings(entries: readonly ServerEntry[]): void;
   setCertificates(states: readonly CertificateState[]): Promise<void>;
 }
@@ -77,6 +80,14 @@ export function describe(event: LogEvent): string | null {
       return `The authority gave a certificate for ${event.name}, valid until ${new Date(Number(event.expires) * 1000).toUTCString()}.`;
     case 'certificate.failed':
       return `No certificate for ${event.name}: ${event.problem ?? event.reason}. ${event.remedy} Tried again in ${Math.ceil(Number(event.retryMs) / 60_000)} minutes; the relay serves with what it has.`;
+    case 'control.unreachable':
+      return event.code === 'control-refused'
+        ? 'The control plane does not know this relay any more; it goes on as it was told last.'
+        : 'The control plane does not answer; the relay goes on as it was told last.';
+    case 'control.reached':
+      return 'The control plane answers again.';
+    case 'settings.changed':
+      return `The network has other settings for this relay: it is ${event.state}${event.isDraining ? ', and takes no new sessions' : ''}.`;
     case 'listen.failed':
       return 'Cannot listen any more.';
     default:
@@ -91,12 +102,18 @@ async function createAlone(options: Omit<RelayOptions, 'counters'>, env: Env): P
   return { ...relay, metrics };
 }
 
-async function start(env: Env, folder: RelayFolder, options: RunOptions): Promise<RunningRelay> {
+async function start(
+  env: Env,
+  folder: RelayFolder,
+  options: RunOptions,
+  membership: Membership | null,
+): Promise<RunningRelay> {
   const { egressAllow, dnsServers, workers } = options;
   const { config, replayPath } = folder;
   const siblings = await siblingEntries(folder);
   const certificates = await readCertificateStates(openCertificateStore(folder.path), certificateOrders(config.listen));
-  const setup = { config, replayPath, egressAllow, dnsServers, siblings, certificates };
+  const own = { config, replayPath, egressAllow, dnsServers, siblings, certificates };
+  const setup = membership?.setup(own) ?? own;
   try {
     if (workers === 1) return await createAlone(setup, env);
     return await createSupervisor({ ...setup, workers, folder: folder.path }, env);
@@ -130,7 +147,8 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
   await using stack = new AsyncDisposableStack();
   const folder = await openRelayFolder(options.data);
   stack.defer(() => folder.close());
-  const relay = stack.use(await start(env, folder, options));
+  const membership = await openMembership(env, { folder: folder.path, programVersion: await programVersion() });
+  const relay = stack.use(await start(env, folder, options, membership));
   const listen = listenTexts(relay.listen);
   const metricsAt = await openMetrics(env, options.metrics, relay.metrics);
   if (metricsAt !== null) stack.defer(() => metricsAt.close());
@@ -160,6 +178,7 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
       show: (states) => relay.setCertificates(states),
     }),
   );
+  if (membership !== null) stack.use(membership.follow(relay));
   const metricsText = metricsAt === null ? null : formatHostPort(metricsAt.address);
   const places = Object.entries(listen).map(([transport, places]) => `${transport} at ${places}`);
   output.say(`The relay listens: ${places.join(', ')}. Ctrl-C ends it.`);

@@ -24,6 +24,14 @@ export type RelayErrorCode =
   | 'control-malformed'
   /** The command is unknown, or failed. */
   | 'control-failed'
+  /** What was given as a control plane is none that can be used. */
+  | 'control-plane'
+  /** The relay belongs to a network already. */
+  | 'enrolled'
+  /** The control plane did not answer, or with nothing of use. */
+  | 'control-unreachable'
+  /** The control plane has said no. */
+  | 'control-refused'
   /** No certificate was to be had of an authority; see `AcmeError` for why. */
   | 'certificate'
   /** Another process of the relay did not answer. */

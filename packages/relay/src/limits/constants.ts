@@ -227,6 +227,16 @@ export const CONFIG_BOUNDS = {
   addresses: 64,
 } as const;
 
+/** What a relay of a network says to its control plane, and hears. */
+export const ENROLMENT_BOUNDS = {
+  requestMs: 20 * SECOND,
+  replyBytes: MIB,
+  tokenBytes: 1024,
+  /** It reports after a random time between these, and after a failure sooner, ever less often. */
+  reportMs: [50 * SECOND, 65 * SECOND],
+  retryMs: [3 * SECOND, 60 * SECOND],
+} as const;
+
 /** Certificates of authorities. */
 export const CERTIFICATE_BOUNDS = {
   /** Addresses of an authority that are tried for one request. */

@@ -2,7 +2,7 @@
 import type { ServerEntry } from '@rozan/protocol';
 import type { CertificateState, LogEvent } from '@rozan/tunnel';
 import type { JudgedFlight, ReplayVerdictKind } from '../accept/acceptor.ts';
-import type { TransportAddress } from '../data-folder/relay-config.ts';
+import type { RelayChannel, TransportAddress } from '../data-folder/relay-config.ts';
 import type { MetricValues } from '../metrics/relay-metrics.ts';
 import type { RelaySetup, RelayStatus } from '../relay-core.ts';
 
@@ -26,7 +26,8 @@ export type ToWorker =
   /** The answer to `find`: the owner's socket, or null if there is no such session. */
   | { readonly kind: 'home'; readonly number: number; readonly socketPath: string | null }
   | { readonly kind: 'report'; readonly number: number }
-  | { readonly kind: 'drain' }
+  | { readonly kind: 'draining'; readonly isDraining: boolean }
+  | { readonly kind: 'channels'; readonly channels: readonly RelayChannel[] }
   | { readonly kind: 'siblings'; readonly siblings: readonly ServerEntry[] }
   | { readonly kind: 'certificates'; readonly states: readonly CertificateState[] }
   | { readonly kind: 'stop' };

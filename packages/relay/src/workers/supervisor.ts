@@ -3,7 +3,7 @@ import type { CertificateState, Env, LogEvent } from '@rozan/tunnel';
 import type { ReplayGuard } from '../accept/acceptor.ts';
 import { openReplayKeeper } from '../accept/replay-keeper.ts';
 import { claimSocketPath } from '../control-socket/socket-path.ts';
-import type { TransportAddress } from '../data-folder/relay-config.ts';
+import type { RelayChannel, TransportAddress } from '../data-folder/relay-config.ts';
 import { MergedMetrics } from '../metrics/merged-metrics.ts';
 import type { RelaySetup, RelayStatus } from '../relay-core.ts';
 import type { ToSupervisor, WorkerReport } from './messages.ts';
@@ -36,6 +36,8 @@ export interface WorkersRelay extends AsyncDisposable {
   readonly metrics: MergedMetrics;
   status(): Promise<WorkersStatus>;
   drain(): void;
+  undrain(): void;
+  setChannels(channels: readonly RelayChannel[]): void;
   setSiblings(entries: readonly ServerEntry[]): void;
   setCertificates(states: readonly CertificateState[]): Promise<void>;
 }
@@ -50,12 +52,14 @@ class Supervisor {
   /** Workers that accept nothing for now, because they are full of strangers. */
   readonly #paused = new Set<WorkerSlot>();
   #isDraining = false;
+  #channels: readonly RelayChannel[];
   #siblings: readonly ServerEntry[];
   #certificates: readonly CertificateState[];
 
-  constructor(env: Env, guard: ReplayGuard, { siblings = [], certificates = [] }: RelaySetup) {
+  constructor(env: Env, guard: ReplayGuard, { config, siblings = [], certificates = [] }: RelaySetup) {
     this.#env = env;
     this.#guard = guard;
+    this.#channels = config.channels;
     this.#siblings = siblings;
     this.#certificates = certificates;
     this.metrics = new MergedMetrics(async () => (await this.reports()).map((report) => report?.metrics ?? []));
@@ -89,9 +93,18 @@ class Supervisor {
     return Promise.all(this.slots.map((slot) => slot.report()));
   }
 
-  drain(): void {
-    this.#isDraining = true;
-    for (const slot of this.slots) slot.send({ kind: 'drain' });
+  setDraining(isDraining: boolean): void {
+    this.#isDraining = isDraining;
+    for (const slot of this.slots) slot.send({ kind: 'draining', isDraining });
+  }
+
+  get channels(): readonly RelayChannel[] {
+    return this.#channels;
+  }
+
+  setChannels(channels: readonly RelayChannel[]): void {
+    this.#channels = channels;
+    for (const slot of this.slots) slot.send({ kind: 'channels', channels });
   }
 
   onMessage(slot: WorkerSlot, message: ToSupervisor): void {
@@ -165,6 +178,7 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
         events: supervisor,
         setup: (socketPath) => ({
           ...setup,
+          config: { ...setup.config, channels: supervisor.channels },
           siblings: supervisor.siblings,
           certificates: supervisor.certificates,
           workers,
@@ -200,7 +214,9 @@ export async function createSupervisor(options: SupervisorOptions, env: Env): Pr
         sessionsByWorker: reports.map((report) => report?.status.sessions ?? null),
       };
     },
-    drain: () => supervisor.drain(),
+    drain: () => supervisor.setDraining(true),
+    undrain: () => supervisor.setDraining(false),
+    setChannels: (channels) => supervisor.setChannels(channels),
     setSiblings: (entries) => supervisor.setSiblings(entries),
     setCertificates: (states) => supervisor.setCertificates(states),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -1,6 +1,7 @@
 import type { ServerEntry } from '@rozan/protocol';
 import { type CertificateState, type Env, TunnelError } from '@rozan/tunnel';
 import type { ReplayVerdictKind } from '../accept/acceptor.ts';
+import type { RelayChannel } from '../data-folder/relay-config.ts';
 import { WORKER_BOUNDS } from '../limits/constants.ts';
 import { RelayMetrics } from '../metrics/relay-metrics.ts';
 import { createRelayCore, type RelayCore } from '../relay-core.ts';
@@ -49,7 +50,9 @@ export class Worker implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #over = Promise.withResolvers<void>();
   #core: RelayCore | null = null;
-  /** Those that it was told of since its start. */
+  /** What it was told since its start. */
+  #isDraining: boolean | null = null;
+  #channels: readonly RelayChannel[] | null = null;
   #siblings: readonly ServerEntry[] | null = null;
   #certificates: readonly CertificateState[] | null = null;
 
@@ -83,8 +86,14 @@ export class Worker implements AsyncDisposable {
       case 'report':
         this.#report(message.number).catch(() => {});
         return;
-      case 'drain':
-        this.#core?.drain();
+      case 'draining':
+        this.#isDraining = message.isDraining;
+        if (message.isDraining) this.#core?.drain();
+        else this.#core?.undrain();
+        return;
+      case 'channels':
+        this.#channels = message.channels;
+        this.#core?.setChannels(message.channels);
         return;
       case 'siblings':
         this.#siblings = message.siblings;
@@ -121,7 +130,8 @@ export class Worker implements AsyncDisposable {
       core.acceptHandedOver(conn, from),
     );
     this.#stack.defer(() => listener.close());
-    if (setup.isDraining) core.drain();
+    if (this.#isDraining ?? setup.isDraining) core.drain();
+    if (this.#channels !== null) core.setChannels(this.#channels);
     if (this.#siblings !== null) core.setSiblings(this.#siblings);
     if (this.#certificates !== null) await core.setCertificates(this.#certificates);
     this.#metrics.observe(() => core.status());

@@ -107,7 +107,7 @@ describe('the carriers of a client that keeps to a plan', () => {
     await setup.clock.advance(2000);
     assert.equal(setup.attached.length, 2);
     assert.ok(Math.max(...setup.attached.map(({ carrier }) => sumOf(carrier))) > 200_000);
-    setup.connections()[0]?.cut('reset');
+    setup.connections()[0]?.cut('rst');
     await setup.clock.advance(2000);
     assert.equal(deaths, 1);
     const later = setup.attached.slice(2).map(({ carrier }) => sumOf(carrier));
