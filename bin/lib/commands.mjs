@@ -7,7 +7,7 @@ export const exitCodes = { fine: 0, usage: 2 };
 
 /** What can be asked for: which module holds it, and a line for the help text. */
 export const commands = {
-  demo: { module: 'packages/lab/src/demo-main.ts', summary: 'a whole network on this machine (what `npm start` runs)' },
+  demo: { module: 'packages/lab/src/demo/main.ts', summary: 'a whole network on this machine (what `npm start` runs)' },
   relay: { module: 'packages/relay/src/main.ts', summary: 'run a relay; `rozan relay init` makes one' },
   client: { module: 'packages/client/src/main.ts', summary: 'reach the internet through relays' },
   control: { module: 'packages/control/src/main.ts', summary: 'run the control plane of a network, and ask it' },

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ServerEntry, TacticsSettings } from '@rozan/protocol';
 import {
   AdaptivePlan,
@@ -8,6 +9,7 @@ import {
   NO_ROTATION,
   type RotationPolicy,
   type SocketAddress,
+  TunnelError,
 } from '@rozan/tunnel';
 import { DialLimits } from './establish/dial-limits.ts';
 import { type AttemptFailure, FailureCounts } from './establish/failures.ts';
@@ -19,11 +21,11 @@ import { type MemoryStore, WayMemory } from './establish/way-memory.ts';
 import { DIALS_PER_HOST } from './limits.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { SessionPool } from './session-pool.ts';
-import { type ClientTactics, openTactics } from './tactics/open-tactics.ts';
+import { type ClientTactics, latestAttestedMs, openTactics } from './tactics/open-tactics.ts';
 
 /** A client's configuration. */
 export interface ClientConfig {
-  /** At least one, the preferred ones first. */
+  /** The preferred ones first; none only for a client that gets some later. */
   readonly entries: readonly ServerEntry[];
   readonly socks: SocketAddress;
   readonly http: SocketAddress;
@@ -54,6 +56,10 @@ export interface Client extends AsyncDisposable {
   readonly pool: SessionPool;
   /** Attempts that have failed, by kind, for the statistics. */
   readonly failures: FailureCounts;
+  /** From now on these are its entries; sessions with others go on. Those of which it has no transport are left out. */
+  setEntries(entries: readonly ServerEntry[]): void;
+  /** The time that relays have told, in ms since 1970; null before one has. */
+  attestedMs(): number | null;
   /** Resolves when a session is up and a stream can be opened. Rejects with the signal's reason. */
   ready(signal: AbortSignal): Promise<void>;
 }
@@ -71,6 +77,24 @@ function plansOf(
   };
 }
 
+/** Dialers for these entries: those that there are, as far as they fit, and new ones for the rest. */
+function dialersOf(
+  entries: readonly ServerEntry[],
+  before: readonly RelayDialer[],
+  create: (entry: ServerEntry) => RelayDialer,
+): RelayDialer[] {
+  return entries.flatMap((entry) => {
+    const known = before.find((dialer) => isDeepStrictEqual(dialer.entry, entry));
+    if (known !== undefined) return known;
+    try {
+      return create(entry);
+    } catch (error) {
+      if (error instanceof TunnelError) return [];
+      throw error;
+    }
+  });
+}
+
 /** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
 export async function createClient(config: ClientConfig, env: Env): Promise<Client> {
   await using stack = new AsyncDisposableStack();
@@ -84,7 +108,8 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const firstWrites = new FirstWrites();
   const isCounted = () => finder.found.bytes !== null;
   const tools = { limits, firstWrites, onFailure, isCounted, tactics, resolve: config.resolve ?? createNameResolver() };
-  dialers.push(...config.entries.map((entry) => new RelayDialer(env, entry, { count: config.carriers, tools })));
+  const dialerFor = (entry: ServerEntry) => new RelayDialer(env, entry, { count: config.carriers, tools });
+  dialers.push(...config.entries.map(dialerFor));
   const { memory: store = null, describeNetwork: describe = describeThisNetwork, explain } = config;
   const memory = await WayMemory.open(env, { store, describe });
   const planFor = plansOf(env, config, { finder, tactics });
@@ -110,6 +135,9 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
     proxies,
     pool,
     failures,
+    // In place: whoever looks for a relay looks here each time.
+    setEntries: (entries) => void dialers.splice(0, dialers.length, ...dialersOf(entries, dialers, dialerFor)),
+    attestedMs: () => latestAttestedMs(dialers),
     ready: (signal) => pool.ready(signal),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -15,6 +15,8 @@ export interface ClientArguments {
   readonly carriers: CarrierCount;
   readonly adaptive: boolean;
   readonly dataFolder: string | null;
+  /** A brand file; null without. */
+  readonly brandFile: string | null;
   /** Executables of Tor transports, by method, each with its arguments. */
   readonly programs: ReadonlyMap<string, string>;
   /** Where the upstream proxy is said: a URL, a file, or `env`; null for none. */
@@ -34,6 +36,7 @@ export interface TacticsArguments {
 }
 
 interface RawOptions {
+  readonly brand?: string;
   readonly entry?: string[];
   readonly json?: boolean;
   readonly socks: string;
@@ -104,6 +107,7 @@ function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
     .option('--entry <source>', 'a file with rozan:// links, - for standard input, or a link; repeatable', collect)
+    .option('--brand <file>', 'a brand file: all that it takes to start; kept in the data folder for the next time')
     .option('--socks <host:port>', 'where the SOCKS proxy listens', '127.0.0.1:1080')
     .option('--http <host:port>', 'where the HTTP proxy listens', '127.0.0.1:8080')
     .option('--data <dir>', 'a folder that remembers the entries for the next start')
@@ -126,7 +130,11 @@ function createCommand(): Command {
     .option('--country <code>', 'the country that you are in, such as IR, for tactics')
     .option('--asn <number>', 'the autonomous system that you are in, such as 44244, for tactics')
     .option('--explain', 'tell what is tried, and why it fails')
-    .option('--json', 'print events as JSON lines');
+    .option('--json', 'print events as JSON lines')
+    .addHelpText(
+      'after',
+      '\n`rozan client add FILE` gives a client that has a brand, and may be running, another server entry.',
+    );
 }
 
 /** Parses a client's arguments; null when they asked for help, which has been printed. Throws a `ProgramError` (usage). */
@@ -146,6 +154,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     carriers: carrierCount(options),
     adaptive: isAdaptive(options),
     dataFolder: options.data ?? null,
+    brandFile: options.brand ?? null,
     programs: new Map((options.pt ?? []).map(programOption)),
     upstreamSource: options.upstreamProxy ?? null,
     explain: options.explain ?? false,

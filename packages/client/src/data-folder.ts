@@ -1,9 +1,14 @@
-import { access, chmod, constants, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import type { MemoryStore } from './establish/way-memory.ts';
+import { MAX_ENTRIES_FILE_BYTES } from './limits.ts';
 
 const ENTRIES_FILE = 'entries.txt';
+const BRAND_FILE = 'brand.json';
+const BOOK_FILE = 'entries.json';
+const ADDED_FILE = 'added.txt';
 const MEMORY_FILE = 'ways.json';
 const TACTICS_FILE = 'tactics.json';
 
@@ -45,6 +50,51 @@ export class ClientFolder {
     await this.#replace(ENTRIES_FILE, `${links.join('\n')}\n`);
   }
 
+  /** Where a client's things are that was not told a folder. */
+  static usualPath(): string {
+    return join(process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'rozan', 'client');
+  }
+
+  /** The brand file that was kept; null without. */
+  async storedBrand(): Promise<Buffer | null> {
+    return readFile(join(this.#path, BRAND_FILE)).catch(() => null);
+  }
+
+  /** Keeps a brand file for the next start. */
+  async storeBrand(bytes: Buffer): Promise<void> {
+    await this.#replace(BRAND_FILE, bytes);
+  }
+
+  /** Where the entries of a client with a brand are kept. */
+  get book(): MemoryStore {
+    return this.#storeIn(BOOK_FILE);
+  }
+
+  /** A folder for what was fetched of the publication. */
+  get publicationPath(): string {
+    return join(this.#path, 'publication');
+  }
+
+  /** Puts share links where the client that runs on this folder, or its next start, finds them. */
+  async addLinks(links: readonly string[]): Promise<void> {
+    const before = await this.addedLinks();
+    await this.#replace(ADDED_FILE, [...new Set([...before, ...links])].map((link) => `${link}\n`).join(''));
+  }
+
+  /** Share links that a person has put there. */
+  async addedLinks(): Promise<string[]> {
+    const text = await readFile(join(this.#path, ADDED_FILE), 'utf8').catch(() => '');
+    return text
+      .slice(0, MAX_ENTRIES_FILE_BYTES)
+      .split('\n')
+      .filter((line) => line !== '');
+  }
+
+  /** They have been taken. */
+  async forgetAdded(): Promise<void> {
+    await rm(join(this.#path, ADDED_FILE), { force: true });
+  }
+
   /** Where what was learnt of ways to relays is kept. */
   get memory(): MemoryStore {
     return this.#storeIn(MEMORY_FILE);
@@ -68,7 +118,7 @@ export class ClientFolder {
     };
   }
 
-  async #replace(name: string, text: string): Promise<void> {
+  async #replace(name: string, text: string | Buffer): Promise<void> {
     const path = join(this.#path, name);
     const file = await open(`${path}.new`, 'w', 0o600);
     try {

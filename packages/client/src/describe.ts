@@ -45,6 +45,10 @@ export function describe(event: LogEvent): string | null {
       return 'What was learnt about ways to relays could not be written; it is remembered until the end.';
     case 'tactics.refused':
       return describeRefusal(event);
+    case 'entries.changed':
+      return `The network's list of relays has changed: ${event.added} new, ${event.removed} gone; ${event.count} are known.`;
+    case 'publication.failed':
+      return 'No newer list of relays could be had; going on with those that are known.';
     case 'entry.stale':
       return 'A server entry is not valid at this time by the clock of this machine; it is used all the same.';
     case 'entry.exposed':

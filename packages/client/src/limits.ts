@@ -87,3 +87,20 @@ export const MAX_ENTRIES = 100;
 export const TACTICS_RETRY_MS = 300_000;
 /** The most that the file of the last tactics holds, in bytes: the document in base64, and a little. */
 export const MAX_TACTICS_STATE_BYTES: number = 96 * 1024;
+/** Of the entries of a client that has a brand. */
+export const ENTRY_BOUNDS = {
+  most: MAX_ENTRIES,
+  /** So many stay, whatever is said of them: those that have worked last. */
+  least: 3,
+  /** Of those that a list says are gone, this share of all goes in a day, and so many in any case. */
+  goneShare: 0.5,
+  leastGone: 4,
+  /** That one works is written down once in this time. */
+  workedMs: 3_600_000,
+} as const;
+/** How often a client looks for a newer publication, as a range; less often when nobody has used it for an hour. */
+export const LIST_REFRESH_MS = { usual: [60_000, 90_000], idle: [600_000, 1_200_000], idleAfterMs: 3_600_000 } as const;
+/** How often it looks for entries that a person has put into its folder. */
+export const ADDED_LOOK_MS = 3000;
+/** The files of entries, and of those that were added by hand. */
+export const MAX_ENTRIES_FILE_BYTES: number = 1024 * 1024;

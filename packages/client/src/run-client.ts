@@ -13,6 +13,8 @@ import {
   viaProxy,
 } from '@rozan/tunnel';
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
+import { addEntries } from './brand/add-command.ts';
+import { findBrand, startWithBrand } from './brand/run-brand.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientArguments, parseClientArguments, type TacticsArguments } from './config.ts';
 import { ClientFolder } from './data-folder.ts';
@@ -35,7 +37,8 @@ async function findEntries(
   const sources = stored ? [stored] : entrySources;
   if (sources.length === 0) {
     throw new ProgramError(EXIT_CODE.usage, 'a client needs a server entry to begin with', {
-      remedy: 'Give it one with --entry FILE (a file with a rozan:// link), or - for standard input.',
+      remedy:
+        'Give it one with --entry FILE (a file with a rozan:// link; - is standard input), or a brand file with --brand FILE.',
     });
   }
   const entries = await readEntries(env, sources);
@@ -52,15 +55,18 @@ async function findTactics(
 }
 
 async function start(bare: Env, args: ClientArguments, upstream: UpstreamProxy | null): Promise<Client> {
-  const { dataFolder } = args;
+  const { brandFile } = args;
+  const dataFolder = args.dataFolder ?? (brandFile === null ? null : ClientFolder.usualPath());
   const folder = dataFolder === null ? null : await ClientFolder.open(dataFolder);
-  const entries = await findEntries(bare, args, folder);
+  const brand = folder === null ? null : await findBrand(folder, brandFile);
   const env =
     upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
   const resolve = upstream === null ? undefined : handOnNames;
   const tactics = args.tactics === null ? undefined : await findTactics(args.tactics, folder);
+  const config = { ...args, memory: folder?.memory, tactics, resolve };
   try {
-    return await createClient({ ...args, entries, memory: folder?.memory, tactics, resolve }, env);
+    if (folder !== null && brand !== null) return await startWithBrand(env, { ...config, brand, folder });
+    return await createClient({ ...config, entries: await findEntries(bare, args, folder) }, env);
   } catch (error) {
     if (error instanceof LocalProxyError) {
       throw new ProgramError(EXIT_CODE.cannotListen, error.message, { cause: error });
@@ -91,6 +97,7 @@ function explainAtOnce(log: Log, write: (text: string) => void): Log {
 
 /** `rozan client`: runs until the signal is aborted; returns the exit code. */
 export async function runClient(args: readonly string[], signal: AbortSignal): Promise<number> {
+  if (args[0] === 'add') return addEntries(args.slice(1));
   const parsed = await parseClientArguments(args);
   if (parsed === null) return EXIT_CODE.fine;
   const { json, explain } = parsed;

@@ -8,12 +8,14 @@ import {
   createEntryLink,
   createRelay,
   createRelayFolder,
+  openMembership,
   openRelayFolder,
   type Relay,
   type RelayCounters,
   RelayMetrics,
 } from '@rozan/relay';
 import { type Env, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
+import { programVersion } from '@rozan/tunnel/program';
 
 /** A relay of a world, with the entry that leads to it. */
 export interface WorldRelay extends AsyncDisposable {
@@ -49,13 +51,14 @@ export async function createScratchFolder(): Promise<ScratchFolder> {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-async function freeAddress(env: Env): Promise<SocketAddress> {
+/** An address on loopback at which nobody listens at the moment. */
+export async function freeAddress(env: Env): Promise<SocketAddress> {
   const listener = await env.network.listen(ANY_PORT, (conn) => conn.destroy());
   await listener.close();
   return listener.address;
 }
 
-/** Starts a relay in its folder, the same way `rozan relay` does. */
+/** Starts a relay in its folder, the same way `rozan relay` does; one that has enrolled reports to its control plane. */
 export async function startRelay(env: Env, options: WorldRelayOptions): Promise<WorldRelay> {
   await using stack = new AsyncDisposableStack();
   const existing = await openRelayFolder(options.folder).catch(() => null);
@@ -70,9 +73,15 @@ export async function startRelay(env: Env, options: WorldRelayOptions): Promise<
   const folder = await openRelayFolder(options.folder);
   stack.defer(() => folder.close());
   const { config, replayPath } = folder;
+  const membership = await openMembership(env, { folder: folder.path, programVersion: await programVersion() });
   const counters = options.counters ?? new RelayMetrics();
   const { egressAllow = [], machineBytes } = options;
-  const relay = stack.use(await createRelay({ config, replayPath, egressAllow, counters, machineBytes }, env));
+  const own = { config, replayPath, egressAllow, counters, machineBytes };
+  const relay = stack.use(await createRelay(membership?.setup(own) ?? own, env));
+  if (membership !== null && counters instanceof RelayMetrics) {
+    counters.observe(() => relay.status());
+    stack.use(membership.follow({ ...relay, metrics: counters }));
+  }
   const [place] = relay.listen;
   if (place === undefined) throw new Error('a relay of a world listens somewhere');
   const link = createEntryLink(config, 'default', env.clock.wallMs());

@@ -22,7 +22,7 @@ function ownSettings({ adaptive, carriers }: ClientConfig): ReadonlySet<keyof Ta
 }
 
 /** The latest time that a relay has told. */
-function latestAttestedMs(dialers: readonly RelayDialer[]): number | null {
+export function latestAttestedMs(dialers: readonly RelayDialer[]): number | null {
   const stamps = dialers.map(({ relayClock }) => relayClock.stamp()).filter(({ synced }) => synced);
   return stamps.length === 0 ? null : Math.max(...stamps.map(({ stampMs }) => stampMs));
 }

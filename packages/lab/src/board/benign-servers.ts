@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import type { Env, SocketAddress } from '@rozan/tunnel';
-import { createDemoSite } from '../demo-site.ts';
+import { createDemoSite } from '../demo/site.ts';
 import { startDnsResponder } from '../testing/dns-responder.ts';
 import { findHttpBackend, startGitServer } from '../testing/git-server.ts';
 import { type QuicServer, startQuicServer } from '../testing/quic-server.ts';

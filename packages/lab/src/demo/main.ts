@@ -12,22 +12,35 @@ import {
 } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { createDemo, type DemoConfig } from './demo.ts';
-import { guardDemo } from './demo-errors.ts';
+import { guardDemo } from './errors.ts';
 
 interface RawOptions {
   readonly json?: boolean;
   readonly socks: string;
   readonly http: string;
+  readonly control: string;
   readonly data?: string;
   readonly egressAllow?: string[];
 }
 
+/** Where everything is. */
+interface Places {
+  readonly socks: string;
+  readonly http: string;
+  readonly site: string;
+  readonly control: string;
+  readonly publication: string;
+  readonly brand: string;
+  readonly login?: string;
+}
+
 function createCommand(): Command {
   return new Command('npm start --')
-    .description('A whole network on this machine: two relays, a client, and a web site to fetch.')
+    .description('A whole network on this machine: a control plane, three relays, a client, and a web site to fetch.')
     .option('--socks <host:port>', 'where the SOCKS proxy listens', '127.0.0.1:1080')
     .option('--http <host:port>', 'where the HTTP proxy listens', '127.0.0.1:8080')
-    .option('--data <dir>', 'keep the relays in this folder instead of a temporary one')
+    .option('--control <host:port>', 'where the control plane listens; a free port without', '127.0.0.1:0')
+    .option('--data <dir>', 'keep the network in this folder instead of a temporary one')
     .option('--egress-allow <cidr>', 'let the relays reach this network too; repeatable', collect)
     .option('--json', 'print events as JSON lines');
 }
@@ -36,18 +49,23 @@ function configOf(options: RawOptions): DemoConfig {
   return {
     socks: addressOption('--socks', options.socks),
     http: addressOption('--http', options.http),
+    control: addressOption('--control', options.control),
     folder: options.data ?? null,
     egressAllow: (options.egressAllow ?? []).map(allowOption),
   };
 }
 
 /** The text for a person once everything runs. */
-function welcome(socks: string, http: string, site: string): string {
-  return `A network of two relays and a client runs on this machine.
+function welcome({ socks, http, site, control, publication, brand, login }: Places): string {
+  const loginLine = login === undefined ? '' : `\n  first login    ${login}`;
+  return `A network of a control plane, three relays and a client runs on this machine.
 
-  SOCKS proxy   ${socks}
-  HTTP proxy    ${http}
-  demo site     ${site}
+  SOCKS proxy    ${socks}
+  HTTP proxy     ${http}
+  demo site      ${site}
+  control plane  ${control} (its API: ${control}/openapi.json)${loginLine}
+  publication    ${publication}
+  brand file     ${brand}
 
 Try:  curl -x http://${http} ${site}
       curl --socks5-hostname ${socks} ${site}bytes/100 -o /dev/null
@@ -75,9 +93,12 @@ async function runDemo(args: readonly string[], signal: AbortSignal): Promise<nu
   await demo.client.ready(signal);
   const socks = addressText(demo.client.proxies.socks);
   const http = addressText(demo.client.proxies.http);
+  const { control, publication, brandFile: brand, loginLink, site } = demo;
+  const login = loginLink === null ? {} : { login: loginLink };
+  const places = { socks, http, site: site.url, control, publication, brand, ...login };
   const relays = demo.relays.map(({ address }: { address: SocketAddress }) => formatAddress(address));
-  output.say(welcome(socks, http, demo.site.url));
-  output.ready({ socks, http, site: demo.site.url, relays });
+  output.say(welcome(places));
+  output.ready({ ...places, relays });
   isReady = true;
   await untilAborted(signal);
   return EXIT_CODE.fine;

@@ -1,0 +1,125 @@
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type BrandClient, ClientFolder, findBrand, startWithBrand } from '@rozan/client';
+import { parseServerEntry, parseShareLink } from '@rozan/protocol';
+import { type AllowRule, createRelayFolder, enrolRelay, parseAllowRule } from '@rozan/relay';
+import { type Env, formatAddress, parseAddress, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
+import { createPrivateFolder } from '@rozan/tunnel/data-folder';
+import { createScratchFolder, freeAddress, startClient, startRelay, type WorldRelay } from '../world.ts';
+import { createDemoMirror } from './mirror.ts';
+import { type Operators, startOperators } from './operators.ts';
+import { createDemoSite, type DemoSite } from './site.ts';
+
+/** How the demo is set up. */
+export interface DemoConfig {
+  readonly socks: SocketAddress;
+  readonly http: SocketAddress;
+  /** Where the control plane listens; a free port unless said. */
+  readonly control?: SocketAddress | undefined;
+  /** Where the network keeps its things; a folder of its own that goes away with the demo if null. */
+  readonly folder: string | null;
+  /** What the relays may reach beside the demo site and the public internet. */
+  readonly egressAllow: readonly AllowRule[];
+}
+
+/** A whole network on this machine. */
+export interface Demo extends AsyncDisposable {
+  readonly client: BrandClient;
+  readonly relays: readonly WorldRelay[];
+  readonly site: DemoSite;
+  /** The URL of the control plane, */
+  readonly control: string;
+  /** and a login link if the network was made just now. */
+  readonly loginLink: string | null;
+  /** The URL of a mirror of what it publishes. */
+  readonly publication: string;
+  /** The file from which the client has started. */
+  readonly brandFile: string;
+}
+
+const RELAYS = ['relay-1', 'relay-2', 'relay-3'];
+const CONTROL_FILE = 'control-address';
+/** A relay answers before long, or not at all: it is on this machine. */
+const TEST_MS = 20_000;
+
+function ruleFor({ host, port }: SocketAddress): AllowRule {
+  const rule = parseAllowRule(`${host}/32:${port}`);
+  if (rule === null) throw new Error('the rule for a place on this machine is well formed');
+  return rule;
+}
+
+/** Where the control plane listens: where relays that were enrolled before look for it. */
+async function controlAddress(env: Env, folder: string, wanted: SocketAddress | undefined): Promise<SocketAddress> {
+  const kept = await readFile(join(folder, CONTROL_FILE), 'utf8').catch(() => null);
+  if (kept !== null) return parseAddress(kept.trim());
+  const address = wanted === undefined || wanted.port === 0 ? await freeAddress(env) : wanted;
+  await writeFile(join(folder, CONTROL_FILE), `${formatAddress(address)}\n`, { mode: 0o600 });
+  return address;
+}
+
+/** Makes a relay one of the network's, as an operator would, and puts it into service once a real client has used it. */
+async function admitRelay(
+  env: Env,
+  operators: Operators,
+  { folder, name, egressAllow }: { folder: string; name: string; egressAllow: readonly AllowRule[] },
+): Promise<WorldRelay> {
+  const state = await operators.stateOf(name);
+  const isMade = await access(join(folder, 'relay.json')).then(
+    () => true,
+    () => false,
+  );
+  if (!isMade) {
+    const [transport] = TRANSPORTS.map((each) => each.name);
+    if (transport === undefined) throw new Error('there is no transport');
+    const listen = [{ transport, address: await freeAddress(env), settings: {} }];
+    await createRelayFolder(env.random, folder, { listen });
+  }
+  if (state === null) {
+    const url = `http://${formatAddress(operators.control.address)}`;
+    await enrolRelay(env, { folder, url, roots: null, token: await operators.enrolmentToken(name), isAgain: true });
+  }
+  await using stack = new AsyncDisposableStack();
+  const relay = stack.use(await startRelay(env, { folder, egressAllow }));
+  if (state === null || state === 'new' || state === 'tested') {
+    const { entry } = parseServerEntry(parseShareLink(await operators.entryLink(name)));
+    await using client = await startClient(env, { entries: [entry] });
+    await client.ready(AbortSignal.timeout(TEST_MS));
+    await operators.putIntoService(name);
+  }
+  stack.move();
+  return relay;
+}
+
+/** Starts a control plane, relays that enrol with it, a mirror of what it publishes, a client that starts from a brand file, and a web site to fetch. */
+export async function createDemo(config: DemoConfig, env: Env): Promise<Demo> {
+  await using stack = new AsyncDisposableStack();
+  const path = config.folder === null ? stack.use(await createScratchFolder()).path : resolve(config.folder);
+  await createPrivateFolder(path);
+  const site = stack.use(await createDemoSite(env));
+  // What happens on the other side would only blur what the person sees of the client.
+  const quiet: Env = { ...env, log: () => {} };
+  const operators = stack.use(
+    await startOperators(quiet, { folder: path, listen: await controlAddress(env, path, config.control) }),
+  );
+  const mirror = stack.use(await createDemoMirror(quiet, operators.mirrorFolder));
+  await operators.setMirrors([mirror.url]);
+  const egressAllow = [ruleFor(site.address), ruleFor(mirror.address), ...config.egressAllow];
+  const relays: WorldRelay[] = [];
+  for (const name of RELAYS) {
+    relays.push(stack.use(await admitRelay(quiet, operators, { folder: join(path, name), name, egressAllow })));
+  }
+  const brandFile = await operators.brandFile(RELAYS.length);
+  const clientFolder = await ClientFolder.open(join(path, 'client'));
+  const brand = await findBrand(clientFolder, brandFile);
+  if (brand === null) throw new Error('the brand file is there');
+  const { socks, http } = config;
+  const client = stack.use(await startWithBrand(env, { brand, folder: clientFolder, entrySources: [], socks, http }));
+  const running = stack.move();
+  return {
+    ...{ client, relays, site, brandFile },
+    control: operators.control.origin,
+    loginLink: operators.control.loginLink,
+    publication: mirror.url,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
