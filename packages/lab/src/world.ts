@@ -10,6 +10,7 @@ import {
   createRelayFolder,
   openMembership,
   openRelayFolder,
+  parseAllowRule,
   type Relay,
   type RelayCounters,
   RelayMetrics,
@@ -35,6 +36,8 @@ export interface WorldRelayOptions {
   /** What its entry says instead of where it listens, such as the address of a censor in front of it. */
   readonly reachableAt?: readonly SocketAddress[];
   readonly counters?: RelayCounters;
+  /** The longest time between two reports of one that has enrolled, in ms, if it is to be another than usual. */
+  readonly reportMs?: number;
   readonly machineBytes?: number;
 }
 
@@ -49,6 +52,13 @@ export interface ScratchFolder extends AsyncDisposable {
 export async function createScratchFolder(): Promise<ScratchFolder> {
   const path = await mkdtemp(join(tmpdir(), 'rozan-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Lets relays reach one place on this machine. */
+export function ruleFor({ host, port }: SocketAddress): AllowRule {
+  const rule = parseAllowRule(`${host}/32:${port}`);
+  if (rule === null) throw new Error('the rule for a place on this machine is well formed');
+  return rule;
 }
 
 /** An address on loopback at which nobody listens at the moment. */
@@ -73,7 +83,12 @@ export async function startRelay(env: Env, options: WorldRelayOptions): Promise<
   const folder = await openRelayFolder(options.folder);
   stack.defer(() => folder.close());
   const { config, replayPath } = folder;
-  const membership = await openMembership(env, { folder: folder.path, programVersion: await programVersion() });
+  const { reportMs } = options;
+  const membership = await openMembership(env, {
+    folder: folder.path,
+    programVersion: await programVersion(),
+    reportMs,
+  });
   const counters = options.counters ?? new RelayMetrics();
   const { egressAllow = [], machineBytes } = options;
   const own = { config, replayPath, egressAllow, counters, machineBytes };

@@ -1,13 +1,13 @@
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type BrandClient, ClientFolder, findBrand, startWithBrand } from '@rozan/client';
-import { parseServerEntry, parseShareLink } from '@rozan/protocol';
-import { type AllowRule, createRelayFolder, enrolRelay, parseAllowRule } from '@rozan/relay';
-import { type Env, formatAddress, parseAddress, type SocketAddress, TRANSPORTS } from '@rozan/tunnel';
+import type { AllowRule } from '@rozan/relay';
+import { type Env, formatAddress, parseAddress, type SocketAddress } from '@rozan/tunnel';
 import { createPrivateFolder } from '@rozan/tunnel/data-folder';
-import { createScratchFolder, freeAddress, startClient, startRelay, type WorldRelay } from '../world.ts';
+import { createScratchFolder, freeAddress, ruleFor, type WorldRelay } from '../world.ts';
+import { admitRelay } from './admit-relay.ts';
 import { createDemoMirror } from './mirror.ts';
-import { type Operators, startOperators } from './operators.ts';
+import { startOperators } from './operators.ts';
 import { createDemoSite, type DemoSite } from './site.ts';
 
 /** How the demo is set up. */
@@ -39,14 +39,6 @@ export interface Demo extends AsyncDisposable {
 
 const RELAYS = ['relay-1', 'relay-2', 'relay-3'];
 const CONTROL_FILE = 'control-address';
-/** A relay answers before long, or not at all: it is on this machine. */
-const TEST_MS = 20_000;
-
-function ruleFor({ host, port }: SocketAddress): AllowRule {
-  const rule = parseAllowRule(`${host}/32:${port}`);
-  if (rule === null) throw new Error('the rule for a place on this machine is well formed');
-  return rule;
-}
 
 /** Where the control plane listens: where relays that were enrolled before look for it. */
 async function controlAddress(env: Env, folder: string, wanted: SocketAddress | undefined): Promise<SocketAddress> {
@@ -55,39 +47,6 @@ async function controlAddress(env: Env, folder: string, wanted: SocketAddress | 
   const address = wanted === undefined || wanted.port === 0 ? await freeAddress(env) : wanted;
   await writeFile(join(folder, CONTROL_FILE), `${formatAddress(address)}\n`, { mode: 0o600 });
   return address;
-}
-
-/** Makes a relay one of the network's, as an operator would, and puts it into service once a real client has used it. */
-async function admitRelay(
-  env: Env,
-  operators: Operators,
-  { folder, name, egressAllow }: { folder: string; name: string; egressAllow: readonly AllowRule[] },
-): Promise<WorldRelay> {
-  const state = await operators.stateOf(name);
-  const isMade = await access(join(folder, 'relay.json')).then(
-    () => true,
-    () => false,
-  );
-  if (!isMade) {
-    const [transport] = TRANSPORTS.map((each) => each.name);
-    if (transport === undefined) throw new Error('there is no transport');
-    const listen = [{ transport, address: await freeAddress(env), settings: {} }];
-    await createRelayFolder(env.random, folder, { listen });
-  }
-  if (state === null) {
-    const url = `http://${formatAddress(operators.control.address)}`;
-    await enrolRelay(env, { folder, url, roots: null, token: await operators.enrolmentToken(name), isAgain: true });
-  }
-  await using stack = new AsyncDisposableStack();
-  const relay = stack.use(await startRelay(env, { folder, egressAllow }));
-  if (state === null || state === 'new' || state === 'tested') {
-    const { entry } = parseServerEntry(parseShareLink(await operators.entryLink(name)));
-    await using client = await startClient(env, { entries: [entry] });
-    await client.ready(AbortSignal.timeout(TEST_MS));
-    await operators.putIntoService(name);
-  }
-  stack.move();
-  return relay;
 }
 
 /** Starts a control plane, relays that enrol with it, a mirror of what it publishes, a client that starts from a brand file, and a web site to fetch. */
@@ -106,7 +65,7 @@ export async function createDemo(config: DemoConfig, env: Env): Promise<Demo> {
   const egressAllow = [ruleFor(site.address), ruleFor(mirror.address), ...config.egressAllow];
   const relays: WorldRelay[] = [];
   for (const name of RELAYS) {
-    relays.push(stack.use(await admitRelay(quiet, operators, { folder: join(path, name), name, egressAllow })));
+    relays.push(stack.use(await admitRelay(quiet, { operators, folder: join(path, name), name, egressAllow })));
   }
   const brandFile = await operators.brandFile(RELAYS.length);
   const clientFolder = await ClientFolder.open(join(path, 'client'));

@@ -14,6 +14,9 @@ import { Command } from 'commander';
 import { createDemo, type DemoConfig } from './demo.ts';
 import { guardDemo } from './errors.ts';
 
+/** Its database writes down what it has before it ends. */
+const STOP_MS = 4_500;
+
 interface RawOptions {
   readonly json?: boolean;
   readonly socks: string;
@@ -106,5 +109,5 @@ async function runDemo(args: readonly string[], signal: AbortSignal): Promise<nu
 
 /** Runs the demo; returns the exit code. */
 export function main(args: string[]): Promise<number> {
-  return runProgram('rozan demo', (signal) => runDemo(args, signal));
+  return runProgram('rozan demo', (signal) => runDemo(args, signal), { stopMs: STOP_MS });
 }

@@ -21,6 +21,8 @@ export interface Operators extends AsyncDisposable {
   readonly control: Control;
   /** Where what is published lies. */
   readonly mirrorFolder: string;
+  /** Asks the control plane, as its command line does. Throws a `ControlError`. */
+  ask(method: string, path: string, body?: unknown): Promise<{ readonly [member: string]: unknown }>;
   /** Where in its life a relay is; null before it has enrolled. */
   stateOf(name: string): Promise<string | null>;
   /** A token with which one relay enrols. */
@@ -66,6 +68,7 @@ export async function startOperators(env: Env, { folder, listen }: OperatorsOpti
   return {
     control,
     mirrorFolder,
+    ask,
     stateOf: async (name) => {
       const { relays } = await ask('GET', '/relays');
       const known = Array.isArray(relays) ? relays.find((relay) => Object(relay).name === name) : undefined;

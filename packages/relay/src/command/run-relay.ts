@@ -105,8 +105,7 @@ async function createAlone(options: Omit<RelayOptions, 'counters'>, env: Env): P
 async function start(
   env: Env,
   folder: RelayFolder,
-  options: RunOptions,
-  membership: Membership | null,
+  { membership, ...options }: RunOptions & { readonly membership: Membership | null },
 ): Promise<RunningRelay> {
   const { egressAllow, dnsServers, workers } = options;
   const { config, replayPath } = folder;
@@ -148,7 +147,7 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
   const folder = await openRelayFolder(options.data);
   stack.defer(() => folder.close());
   const membership = await openMembership(env, { folder: folder.path, programVersion: await programVersion() });
-  const relay = stack.use(await start(env, folder, options, membership));
+  const relay = stack.use(await start(env, folder, { ...options, membership }));
   const listen = listenTexts(relay.listen);
   const metricsAt = await openMetrics(env, options.metrics, relay.metrics);
   if (metricsAt !== null) stack.defer(() => metricsAt.close());

@@ -1,5 +1,4 @@
-import { isIP } from 'node:net';
-import { type Conn, dialSecure, type Env, TunnelError } from '@rozan/tunnel';
+import { type Conn, dialSecure, type Env, ipVersion, TunnelError } from '@rozan/tunnel';
 import { RelayError } from '../data-folder/relay-error.ts';
 import { exchange } from '../http-exchange.ts';
 import { ENROLMENT_BOUNDS } from '../limits/constants.ts';
@@ -23,7 +22,7 @@ export interface ControlRequest {
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+  return host === 'localhost' || host === '::1' || (ipVersion(host) === 4 && host.startsWith('127.'));
 }
 
 /** The base URL of a control plane. Throws a `RelayError` (`control-plane`) for one over which secrets would pass in the clear. */
@@ -54,7 +53,7 @@ async function connect(
   const isSecure = url.protocol === 'https:';
   const address = { host, port: Number(url.port || (isSecure ? 443 : 80)) };
   if (!isSecure) return await env.network.dial(address, { signal });
-  const sni = isIP(host) === 0 ? host : undefined;
+  const sni = ipVersion(host) === 0 ? host : undefined;
   return await dialSecure(env, address, {
     sni,
     certificateName: host,

@@ -1,0 +1,163 @@
+// A network as operators run one: relays that enrol, a control plane that publishes, clients that start from a brand file.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type BrandClient, createBrandClient } from '@rozan/client';
+import { parseServerEntry, parseShareLink } from '@rozan/protocol';
+import { parseBrand } from '@rozan/publication';
+import { createEnv, type LogEvent } from '@rozan/tunnel';
+import { admitRelay } from '../demo/admit-relay.ts';
+import { createDemoMirror } from '../demo/mirror.ts';
+import { startOperators } from '../demo/operators.ts';
+import { createDemoSite, type DemoSite } from '../demo/site.ts';
+import { createScratchFolder, ruleFor, startClient } from '../world.ts';
+
+const ANY = { host: '127.0.0.1', port: 0 };
+const BACK_MS = 120_000;
+/** Instead of a minute. */
+const OFTEN_MS = 400;
+
+/** What happens, for whoever waits for it. */
+class Diary {
+  readonly events: LogEvent[] = [];
+  #heard: () => void = () => {};
+
+  readonly log = (event: LogEvent): void => {
+    this.events.push(event);
+    this.#heard();
+  };
+
+  /** Resolves with the first event from now on for which `isIt` says so. */
+  async next(isIt: (event: LogEvent) => boolean): Promise<LogEvent> {
+    const from = this.events.length;
+    for (;;) {
+      const found = this.events.slice(from).find(isIt);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => {
+        this.#heard = resolve;
+      });
+    }
+  }
+}
+
+async function startNetwork(context: TestContext) {
+  const stack = new AsyncDisposableStack();
+  context.after(() => stack.disposeAsync());
+  const { path } = stack.use(await createScratchFolder());
+  const env = createEnv({ log: () => {} });
+  const site = stack.use(await createDemoSite(env));
+  const operators = stack.use(await startOperators(env, { folder: path, listen: ANY }));
+  const mirror = stack.use(await createDemoMirror(env, operators.mirrorFolder));
+  await operators.setMirrors([mirror.url]);
+  const egressAllow = [ruleFor(site.address), ruleFor(mirror.address)];
+  return {
+    ...{ env, path, site, operators, mirror, stack },
+    admit: async (name: string) =>
+      stack.use(await admitRelay(env, { operators, name, folder: join(path, name), egressAllow, reportMs: OFTEN_MS })),
+    brand: async (entries: number) => parseBrand(await readFile(await operators.brandFile(entries))),
+  };
+}
+
+/** Fetches the site's page through a client, trying until it comes. */
+async function fetchPage(client: BrandClient, { address }: DemoSite): Promise<void> {
+  const patience = AbortSignal.timeout(BACK_MS);
+  for (;;) {
+    patience.throwIfAborted();
+    try {
+      const stream = await client.pool.open(address, { signal: patience });
+      stream.on('error', () => {});
+      stream.write('GET / HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n');
+      const [chunk] = await once(stream, 'data', { signal: patience });
+      assert.match(String(chunk), /^HTTP\/1\.1 200 /);
+      stream.destroy();
+      return;
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+    }
+  }
+}
+
+test('a client whose relays are all blocked comes back through a mirror, and through an entry pasted by hand when mirrors are blocked too', {
+  timeout: 300_000,
+}, async (context) => {
+  const network = await startNetwork(context);
+  const first = await network.admit('one');
+  const brand = await network.brand(1);
+  const diary = new Diary();
+  let book: string | null = null;
+  const client = network.stack.use(
+    await createBrandClient(
+      {
+        ...{ brand, socks: ANY, http: ANY, refreshMs: [OFTEN_MS, 2 * OFTEN_MS] },
+        publicationFolder: join(network.path, 'client', 'publication'),
+        book: {
+          read: async () => book,
+          write: async (text) => {
+            book = text;
+          },
+        },
+      },
+      createEnv({ log: diary.log }),
+    ),
+  );
+  await fetchPage(client, network.site);
+
+  const startMs = performance.now();
+  const isKnown = diary.next(({ event, added }) => event === 'entries.changed' && added === 1);
+  const second = await network.admit('two');
+  const admittedMs = performance.now();
+  await isKnown;
+  context.diagnostic(
+    `a relay was admitted in ${((admittedMs - startMs) / 1000).toFixed(1)} s, and known to the client ${((performance.now() - admittedMs) / 1000).toFixed(1)} s later`,
+  );
+
+  await first[Symbol.asyncDispose]();
+  await fetchPage(client, network.site);
+  await second[Symbol.asyncDispose]();
+  await network.admit('three');
+  await fetchPage(client, network.site);
+  assert.ok(diary.events.some(({ event }) => event === 'publication.refreshed'));
+
+  // The other relays retire as far as the publication goes, and nobody can be asked any more.
+  await network.mirror[Symbol.asyncDispose]();
+  const third = network.operators.ask('POST', '/relays/three/drain');
+  await third;
+  const fourth = await network.admit('four');
+  const link = await network.operators.entryLink('four');
+  await client.addEntries([link]);
+  assert.ok(String(book).includes(link), 'it is kept for the next start');
+  await fetchPage(client, network.site);
+  await fourth[Symbol.asyncDispose]();
+});
+
+test('a relay reports, and is what the control plane tells it to be', { timeout: 200_000 }, async (context) => {
+  const network = await startNetwork(context);
+  const { operators } = network;
+  const relay = await network.admit('one');
+  const shown = async () => Object(await operators.ask('GET', '/relays/one'));
+  const until = async (isSo: () => Promise<boolean>) => {
+    while (!(await isSo())) await once(AbortSignal.timeout(50), 'abort');
+  };
+  await until(async () => (await shown()).report !== null);
+  const { report, isSilent } = await shown();
+  assert.equal(isSilent, false);
+  assert.equal(report.isDraining, false);
+  assert.ok(report.memoryBytes > 1_000_000);
+
+  const before = await operators.entryLink('one');
+  await operators.ask('POST', '/relays/one/channels/default/secret', { keepHours: 0 });
+  const after = await operators.entryLink('one');
+  assert.notEqual(before, after);
+  const entryOf = (link: string) => parseServerEntry(parseShareLink(link)).entry;
+  await using client = await startClient(network.env, { entries: [entryOf(after)] });
+  await client.ready(AbortSignal.timeout(BACK_MS));
+  await using old = await startClient(network.env, { entries: [entryOf(before)] });
+  await assert.rejects(old.ready(AbortSignal.timeout(2000)));
+
+  await operators.ask('POST', '/relays/one/drain');
+  await until(async () => relay.relay.status().draining);
+  await operators.ask('POST', '/relays/one/serve');
+  await until(async () => !relay.relay.status().draining);
+});
