@@ -70,7 +70,7 @@ export async function startOperators(env: Env, { folder, listen }: OperatorsOpti
     mirrorFolder,
     ask,
     stateOf: async (name) => {
-      const { relays } = await ask('GET', '/relays');
+      const relays: unknown = await ask('GET', '/relays');
       const known = Array.isArray(relays) ? relays.find((relay) => Object(relay).name === name) : undefined;
       return known === undefined ? null : String(Object(known).state);
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { randomBytes, randomInt } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseHostPort } from '@rozan/protocol';
@@ -144,3 +144,61 @@ test('demo: with --data it keeps its relays, and starts on them again', async ()
   const kept = readdirSync(join(scratch.path, 'demo')).filter((name) => name.startsWith('relay-'));
   assert.deepEqual(kept.sort(), ['relay-1', 'relay-2', 'relay-3']);
 });
+
+test(
+  'demo: killed at random moments it loses nothing that was acknowledged, and is the same network again',
+  withCurl,
+  async (context) => {
+    await using scratch = await createScratchFolder();
+    const data = join(scratch.path, 'demo');
+    const args = ['demo', '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0', '--data', data];
+    const acknowledged: string[] = [];
+    const ask = async (demo: Program, method: string, path: string, body?: object) => {
+      const token = readFileSync(join(data, 'control', 'token'), 'utf8').trim();
+      const reply = await fetch(`${demo.text('control')}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      assert.equal(reply.status, 200);
+      return reply.json();
+    };
+    const expectAll = async (demo: Program) => {
+      const channels = new Set(
+        ((await ask(demo, 'GET', '/channels')) as { channel: string }[]).map(({ channel }) => channel),
+      );
+      assert.deepEqual(
+        acknowledged.filter((channel) => !channels.has(channel)),
+        [],
+      );
+      const relays = (await ask(demo, 'GET', '/relays')) as { state: string }[];
+      assert.deepEqual(
+        relays.map(({ state }) => state),
+        ['serving', 'serving', 'serving'],
+      );
+      const page = await curl(['-x', `http://${demo.text('http')}`, demo.text('site')]);
+      assert.equal(page.code, 0, page.err);
+    };
+    for (let round = 1; round <= 2; round += 1) {
+      const demo = await startProgram(args);
+      await expectAll(demo);
+      const most = 1 + randomInt(30);
+      context.diagnostic(`killed after ${most} changes`);
+      const changes = (async () => {
+        for (let count = 0; count < most + 20; count += 1) {
+          const channel = `round-${round}-${count}`;
+          await ask(demo, 'POST', '/channels', { channel });
+          acknowledged.push(channel);
+          if (count === most) void demo.stop('SIGKILL').catch(() => {});
+        }
+      })();
+      await changes.catch(() => {});
+      await demo.stop('SIGKILL');
+    }
+    await using demo = await startProgram(args);
+    await expectAll(demo);
+  },
+);
