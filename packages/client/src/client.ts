@@ -48,6 +48,8 @@ export interface ClientConfig {
   readonly refreshLists?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Whether it tells by events what it tries, and why that fails. */
   readonly explain?: boolean | undefined;
+  /** Whether it begins without a session, until its pool is resumed. */
+  readonly isPaused?: boolean | undefined;
 }
 
 /** A running client. Disposing it ends its sessions and proxies. */
@@ -110,7 +112,7 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const tools = { limits, firstWrites, onFailure, isCounted, tactics, resolve: config.resolve ?? createNameResolver() };
   const dialerFor = (entry: ServerEntry) => new RelayDialer(env, entry, { count: config.carriers, tools });
   dialers.push(...config.entries.map(dialerFor));
-  const { memory: store = null, describeNetwork: describe = describeThisNetwork, explain } = config;
+  const { memory: store = null, describeNetwork: describe = describeThisNetwork, explain, isPaused } = config;
   const memory = await WayMemory.open(env, { store, describe });
   const planFor = plansOf(env, config, { finder, tactics });
   const refreshLists = async (signal: AbortSignal) => {
@@ -118,7 +120,18 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
     await config.refreshLists?.(signal);
   };
   const pool = stack.use(
-    new SessionPool(env, { dialers, memory, limits, firstWrites, onFailure, refreshLists, explain, planFor, tactics }),
+    new SessionPool(env, {
+      dialers,
+      memory,
+      limits,
+      firstWrites,
+      onFailure,
+      refreshLists,
+      explain,
+      planFor,
+      tactics,
+      isPaused,
+    }),
   );
   const over = new AbortController();
   stack.defer(() => over.abort());

@@ -2,6 +2,7 @@ import { MAX_BOND_CARRIERS, type RotationPolicy, type SocketAddress } from '@roz
 import { addressOption, collect, EXIT_CODE, ProgramError, parseCommand } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import type { CarrierCount } from './establish/relay-dialer.ts';
+import { isLoopbackHost } from './local-proxy/target-host.ts';
 import { asnOption, countryOption } from './tactics/fact-options.ts';
 
 /** What the command line of a client says. */
@@ -24,6 +25,10 @@ export interface ClientArguments {
   readonly explain: boolean;
   /** Null for no tactics. */
   readonly tactics: TacticsArguments | null;
+  /** Where the app and its API are served; null for nowhere. */
+  readonly ui: SocketAddress | null;
+  /** Proxies whose address was said, and so stands above the settings. */
+  readonly saidProxies: ReadonlySet<'socks' | 'http'>;
 }
 
 /** What the command line says of tactics. */
@@ -54,6 +59,7 @@ interface RawOptions {
   readonly tacticsKey?: string[];
   readonly country?: string;
   readonly asn?: string;
+  readonly ui?: string;
 }
 
 /** A carrier's limits are drawn between this share of what was asked for and all of it. */
@@ -103,6 +109,15 @@ function tacticsArguments({ tactics: file, tacticsKey = [], country, asn }: RawO
   });
 }
 
+function uiAddress(text: string | undefined): SocketAddress | null {
+  if (text === undefined) return null;
+  const address = addressOption('--ui', text);
+  if (isLoopbackHost(address.host)) return address;
+  throw new ProgramError(EXIT_CODE.usage, '--ui takes an address of this machine alone', {
+    remedy: 'Say --ui 127.0.0.1:7777. The app is for the person at this machine, and nobody else may reach it.',
+  });
+}
+
 function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
@@ -129,6 +144,7 @@ function createCommand(): Command {
     .option('--tactics-key <key>', 'the public key that has signed them, or a file that holds it; repeatable', collect)
     .option('--country <code>', 'the country that you are in, such as IR, for tactics')
     .option('--asn <number>', 'the autonomous system that you are in, such as 44244, for tactics')
+    .option('--ui <host:port>', 'serve the app at this address of this machine, such as 127.0.0.1:7777')
     .option('--explain', 'tell what is tried, and why it fails')
     .option('--json', 'print events as JSON lines')
     .addHelpText(
@@ -139,7 +155,8 @@ function createCommand(): Command {
 
 /** Parses a client's arguments; null when they asked for help, which has been printed. Throws a `ProgramError` (usage). */
 export async function parseClientArguments(args: readonly string[]): Promise<ClientArguments | null> {
-  const options = await parseCommand<RawOptions>(createCommand(), args);
+  const command = createCommand();
+  const options = await parseCommand<RawOptions>(command, args);
   if (options === null) return null;
   return {
     entrySources: options.entry ?? [],
@@ -159,5 +176,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     upstreamSource: options.upstreamProxy ?? null,
     explain: options.explain ?? false,
     tactics: tacticsArguments(options),
+    ui: uiAddress(options.ui),
+    saidProxies: new Set((['socks', 'http'] as const).filter((name) => command.getOptionValueSource(name) === 'cli')),
   };
 }

@@ -11,6 +11,8 @@ const BOOK_FILE = 'entries.json';
 const ADDED_FILE = 'added.txt';
 const MEMORY_FILE = 'ways.json';
 const TACTICS_FILE = 'tactics.json';
+const SETTINGS_FILE = 'settings.json';
+const APP_LINK_FILE = 'app-link';
 
 /** Where a client keeps its entries, and what it has learnt of ways to them: a folder for its user alone (0700), written atomically. */
 export class ClientFolder {
@@ -103,6 +105,16 @@ export class ClientFolder {
   /** Where the last tactics are kept. */
   get tactics(): MemoryStore {
     return this.#storeIn(TACTICS_FILE);
+  }
+
+  /** Where the settings of the person who uses it are kept. */
+  get settings(): MemoryStore {
+    return this.#storeIn(SETTINGS_FILE);
+  }
+
+  /** Where the URL lies by which its user, and nobody else, can open the app. */
+  get appLink(): MemoryStore {
+    return this.#storeIn(APP_LINK_FILE);
   }
 
   /** Writing replaces the file, one write after the other. */

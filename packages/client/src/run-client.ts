@@ -1,4 +1,4 @@
-import type { ServerEntry } from '@rozan/protocol';
+import type { Brand } from '@rozan/publication';
 import {
   createBrowserLoader,
   createEnv,
@@ -19,23 +19,28 @@ import { type Client, createClient } from './client.ts';
 import { type ClientArguments, parseClientArguments, type TacticsArguments } from './config.ts';
 import { ClientFolder } from './data-folder.ts';
 import { describe } from './describe.ts';
-import { readEntries } from './entries.ts';
+import { type LinkedEntry, readEntries } from './entries.ts';
 import { describeEstablish } from './establish/describe-establish.ts';
 import { handOnNames } from './establish/name-resolver.ts';
+import { brandSource, type EntrySource, ownSource } from './local-api/entry-source.ts';
+import { EventTap, openSettings, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
+import type { SettingsStore } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
 import { describeTactics } from './tactics/describe-tactics.ts';
 import type { ClientTactics } from './tactics/open-tactics.ts';
 import { readTacticsFile, readTacticsKey } from './tactics/tactics-file.ts';
 import { lookupProxy, readUpstreamProxy } from './upstream-source.ts';
 
+/** With the app there need not be any: a person pastes them there. */
 async function findEntries(
   env: Env,
-  { entrySources }: ClientArguments,
+  { entrySources, ui }: ClientArguments,
   folder: ClientFolder | null,
-): Promise<ServerEntry[]> {
+): Promise<LinkedEntry[]> {
   const stored = entrySources.length === 0 ? await folder?.storedEntries() : null;
   const sources = stored ? [stored] : entrySources;
   if (sources.length === 0) {
+    if (ui !== null) return [];
     throw new ProgramError(EXIT_CODE.usage, 'a client needs a server entry to begin with', {
       remedy:
         'Give it one with --entry FILE (a file with a rozan:// link; - is standard input), or a brand file with --brand FILE.',
@@ -43,7 +48,7 @@ async function findEntries(
   }
   const entries = await readEntries(env, sources);
   if (!stored) await folder?.storeEntries(entries.map(({ link }) => link));
-  return entries.map(({ entry }) => entry);
+  return entries;
 }
 
 async function findTactics(
@@ -54,19 +59,48 @@ async function findTactics(
   return { read: () => readTacticsFile(file), keys, country, asn, store: folder?.tactics ?? null };
 }
 
-async function start(bare: Env, args: ClientArguments, upstream: UpstreamProxy | null): Promise<Client> {
-  const { brandFile } = args;
-  const dataFolder = args.dataFolder ?? (brandFile === null ? null : ClientFolder.usualPath());
-  const folder = dataFolder === null ? null : await ClientFolder.open(dataFolder);
-  const brand = folder === null ? null : await findBrand(folder, brandFile);
+/** What a client starts from, beside its arguments. */
+interface StartOptions {
+  readonly folder: ClientFolder | null;
+  readonly brand: Brand | null;
+  readonly upstream: UpstreamProxy | null;
+  /** With the app: what was set there. */
+  readonly settings: SettingsStore | null;
+}
+
+/** A client, and its entries as the app sees them. */
+interface Started extends AsyncDisposable {
+  readonly client: Client;
+  readonly source: EntrySource;
+}
+
+function startedOf(client: Client, source: EntrySource): Started {
+  return { client, source, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
+}
+
+/** Without an entry there is nothing to connect with, and a person has to be asked first. */
+function isPausedAtFirst(settings: SettingsStore | null, hasEntries: boolean): boolean {
+  return settings !== null && !(settings.current.connectAtStart && hasEntries);
+}
+
+async function start(bare: Env, args: ClientArguments, options: StartOptions): Promise<Started> {
+  const { folder, brand, upstream, settings } = options;
   const env =
     upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
   const resolve = upstream === null ? undefined : handOnNames;
   const tactics = args.tactics === null ? undefined : await findTactics(args.tactics, folder);
-  const config = { ...args, memory: folder?.memory, tactics, resolve };
+  const explain = args.explain || args.ui !== null;
+  const config = { ...args, memory: folder?.memory, tactics, resolve, explain };
   try {
-    if (folder !== null && brand !== null) return await startWithBrand(env, { ...config, brand, folder });
-    return await createClient({ ...config, entries: await findEntries(bare, args, folder) }, env);
+    if (folder !== null && brand !== null) {
+      const isPaused = isPausedAtFirst(settings, true);
+      const client = await startWithBrand(env, { ...config, isPaused, brand, folder });
+      return startedOf(client, brandSource(client));
+    }
+    const linked = await findEntries(bare, args, folder);
+    const isPaused = isPausedAtFirst(settings, linked.length > 0);
+    const client = await createClient({ ...config, isPaused, entries: linked.map(({ entry }) => entry) }, env);
+    return startedOf(client, ownSource(client, linked, folder));
   } catch (error) {
     if (error instanceof LocalProxyError) {
       throw new ProgramError(EXIT_CODE.cannotListen, error.message, { cause: error });
@@ -95,27 +129,55 @@ function explainAtOnce(log: Log, write: (text: string) => void): Log {
   };
 }
 
+async function findUpstream(
+  env: Env,
+  { upstreamSource }: ClientArguments,
+  settings: SettingsStore | null,
+): Promise<UpstreamProxy | null> {
+  if (upstreamSource !== null) return await readUpstreamProxy(env, upstreamSource);
+  return settings === null ? null : upstreamOf(settings.current);
+}
+
+async function openFolder({ dataFolder, brandFile, ui }: ClientArguments): Promise<ClientFolder | null> {
+  const path = dataFolder ?? (brandFile === null && ui === null ? null : ClientFolder.usualPath());
+  return path === null ? null : await ClientFolder.open(path);
+}
+
 /** `rozan client`: runs until the signal is aborted; returns the exit code. */
 export async function runClient(args: readonly string[], signal: AbortSignal): Promise<number> {
   if (args[0] === 'add') return addEntries(args.slice(1));
-  const parsed = await parseClientArguments(args);
-  if (parsed === null) return EXIT_CODE.fine;
-  const { json, explain } = parsed;
+  const said = await parseClientArguments(args);
+  if (said === null) return EXIT_CODE.fine;
+  const { json, explain, brandFile, ui } = said;
   const write = (text: string) => process.stdout.write(text);
   const tell = (event: LogEvent) =>
     describe(event) ?? (explain ? (describeEstablish(event) ?? describeTactics(event)) : null);
   const output = createOutput({ json, write, describe: tell });
-  const log = explain && json ? explainAtOnce(output.log, write) : output.log;
-  const bare = createEnv({ log });
-  const { programs: commands, upstreamSource } = parsed;
-  const upstream = upstreamSource === null ? null : await readUpstreamProxy(bare, upstreamSource);
-  await using programs = createPrograms(bare, { commands, proxy: await literalProxy(upstream, signal) });
-  await using client = await start({ ...bare, programs, loadBrowserSockets: createBrowserLoader() }, parsed, upstream);
+  const tap = new EventTap(explain && json ? explainAtOnce(output.log, write) : output.log, { explain });
+  const bare = createEnv({ log: tap.log });
+  const folder = await openFolder(said);
+  const brand = folder === null ? null : await findBrand(folder, brandFile);
+  const settings = ui === null ? null : await openSettings(bare, folder);
+  const parsed = settings === null ? said : withSettings(said, settings.current);
+  const upstream = await findUpstream(bare, parsed, settings);
+  const proxy = await literalProxy(upstream, signal);
+  await using programs = createPrograms(bare, { commands: parsed.programs, proxy });
+  const env = { ...bare, programs, loadBrowserSockets: createBrowserLoader() };
+  await using started = await start(env, parsed, { folder, brand, upstream, settings });
+  const { client } = started;
+  await using app = settings === null ? null : await startApp(bare, { parsed, ...started, brand, folder, settings, tap });
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);
-  output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}\nConnecting; Ctrl-C ends it.`);
-  await client.ready(signal);
-  output.ready({ socks, http });
+  output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}`);
+  if (app === null) {
+    output.say('Connecting; Ctrl-C ends it.');
+    await client.ready(signal);
+    output.ready({ socks, http });
+  } else {
+    const url = app.openUrl();
+    output.say(`App:         ${url}\nOpen it within a minute; Ctrl-C ends it.`);
+    output.ready({ socks, http, ui: url });
+  }
   await untilAborted(signal);
   return EXIT_CODE.fine;
 }

@@ -22,6 +22,8 @@ import { RelaySession } from './relay-session.ts';
 export interface SessionPoolOptions extends Omit<EstablisherOptions, 'createSession'> {
   /** How many carriers a new session with a relay has, and for how long each. */
   readonly planFor: (dialer: RelayDialer) => CarrierPlan;
+  /** Whether it begins without a session, until it is resumed. */
+  readonly isPaused?: boolean | undefined;
 }
 
 /**
@@ -39,6 +41,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
   readonly #failures: RecentFailures;
   readonly #over = new AbortController();
   #connecting = false;
+  #isPaused = false;
   #needless = new AbortController();
   #cancelTick: CancelTimer = () => {};
 
@@ -58,8 +61,27 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
           events: { onLive: () => this.#onLive(), onClosed: (closed) => this.#onClosed(closed) },
         }),
     });
-    this.#connect();
+    this.#isPaused = options.isPaused ?? false;
+    if (!this.#isPaused) this.#connect();
     this.#tickLater();
+  }
+
+  /** Whether the person has switched it off. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Ends all sessions and makes no others; streams are refused with `session-lost` until it is resumed. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#needless.abort(new TunnelError('session-closed', 'switched off'));
+    for (const { client } of [...this.#sessions]) client.close('cancelled');
+    this.#wakeAll();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#connect();
   }
 
   /** Sessions that are not over. */
@@ -112,6 +134,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
       for (;;) {
         const session = this.#live();
         if (session !== null) return session;
+        if (this.#isPaused) throw new StreamResetError('session-lost');
         await this.#changed(any);
       }
     } finally {
@@ -147,6 +170,7 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
 
   /** Whether new streams need another session than those that are there. */
   #isNeeded(): boolean {
+    if (this.#isPaused) return false;
     return !this.#sessions.some(
       ({ client, draining, rerouted }) => client.unansweredMs < HOME_LOST_MS && !draining && !rerouted,
     );
@@ -170,6 +194,8 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
       .catch(() => {})
       .finally(() => {
         this.#connecting = false;
+        // It may have been switched off and on again in between.
+        if (this.#isNeeded()) this.#connect();
       });
   }
 

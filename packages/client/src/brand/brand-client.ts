@@ -1,6 +1,7 @@
 import { type Brand, createFolderStorage, createMirrorDial } from '@rozan/publication';
 import type { Conn, Env } from '@rozan/tunnel';
 import { type Client, type ClientConfig, createClient } from '../client.ts';
+import type { LinkedEntry } from '../entries.ts';
 import { createNameResolver } from '../establish/name-resolver.ts';
 import type { MemoryStore } from '../establish/way-memory.ts';
 import { ListKeeper, type ListKeeperOptions } from './list-keeper.ts';
@@ -23,6 +24,8 @@ export interface BrandClientConfig extends Omit<ClientConfig, 'entries' | 'refre
 export interface BrandClient extends Client {
   /** Takes entries that a person gives; gives how many were news. Throws a `ProtocolError` for what is none. */
   addEntries(links: readonly string[]): Promise<number>;
+  /** Its entries as they are now, with the links that they came by. */
+  linkedEntries(): readonly LinkedEntry[];
 }
 
 /** Starts a client from a brand. Throws what `createClient` throws, and a `PublicationError` where what it has kept cannot be read. */
@@ -53,7 +56,12 @@ export async function createBrandClient(config: BrandClientConfig, env: Env): Pr
     attestedMs: () => client.attestedMs(),
   });
   const running = stack.move();
-  return { ...client, addEntries: (links) => keeper.add(links), [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    ...client,
+    addEntries: (links) => keeper.add(links),
+    linkedEntries: () => keeper.linkedEntries,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 /** The network's tactics, where the brand says who may sign them. */

@@ -50,6 +50,11 @@ export class EntryBook {
     return [...this.#known.values()].toSorted((a, b) => isStale(a) - isStale(b)).map(({ entry }) => entry);
   }
 
+  /** All of them, with their links. */
+  get linked(): readonly Pick<KnownEntry, 'entry' | 'link'>[] {
+    return [...this.#known.values()];
+  }
+
   get size(): number {
     return this.#known.size;
   }

@@ -1,3 +1,4 @@
+import type { LinkedEntry } from '../entries.ts';
 import { formatShareLink, ProtocolError, parseServerEntry, type ServerEntry } from '@rozan/protocol';
 import {
   type Brand,
@@ -88,6 +89,10 @@ export class ListKeeper implements Disposable {
   /** The entries to begin with. */
   get entries(): ServerEntry[] {
     return this.#book.entries(this.#env.clock.wallMs());
+  }
+
+  get linkedEntries(): readonly LinkedEntry[] {
+    return this.#book.linked;
   }
 
   /** Begins to look after a client that runs. One without entries gets the list at once. */

@@ -1,0 +1,104 @@
+import { resolve } from 'node:path';
+import { type Brand, homeOf } from '@rozan/publication';
+import { type Env, type Log, type LogEvent, TunnelError, type UpstreamProxy } from '@rozan/tunnel';
+import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
+import manifest from '../../package.json' with { type: 'json' };
+import type { Client } from '../client.ts';
+import type { ClientArguments } from '../config.ts';
+import type { ClientFolder } from '../data-folder.ts';
+import { isLoopbackHost } from '../local-proxy/target-host.ts';
+import type { Settings } from './api-types.ts';
+import type { EntrySource } from './entry-source.ts';
+import { createLocalApi, type LocalApi } from './local-api.ts';
+import { SettingsStore, type StoredSettings } from './settings-store.ts';
+
+/** Where the app is when it has been built. */
+const APP_FOLDER = resolve(import.meta.dirname, '../../ui/dist');
+/** Of all addresses of this machine. */
+const ANY_HOST = '0.0.0.0';
+/** What no part of the client does yet. */
+const MISSING: readonly (keyof Settings)[] = ['startAtLogin', 'bypassDomestic', 'meteredData', 'region', 'systemProxy'];
+/** Events that wait until somebody listens. */
+const MAX_EARLY_EVENTS = 64;
+
+/** Hands events on, and to a listener of ours as well: what was told before there is one, it is told then. */
+export class EventTap {
+  readonly log: Log;
+  #early: LogEvent[] = [];
+  #listener: Log | null = null;
+
+  /** `explain`: whether `log` wants to hear of establishment. */
+  constructor(log: Log, { explain }: { readonly explain: boolean }) {
+    this.log = (event) => {
+      if (explain || !event.event.startsWith('establish.')) log(event);
+      if (this.#listener !== null) this.#listener(event);
+      else if (this.#early.length < MAX_EARLY_EVENTS) this.#early.push(event);
+    };
+  }
+
+  listen(listener: Log): void {
+    this.#listener = listener;
+    for (const event of this.#early.splice(0)) listener(event);
+  }
+}
+
+/** Reads the settings that a person has made in the app. */
+export async function openSettings(env: Env, folder: ClientFolder | null): Promise<SettingsStore> {
+  return await SettingsStore.open({ file: folder?.settings ?? null, missing: new Set(MISSING), log: env.log });
+}
+
+/** The arguments, with what the settings say where the command line says nothing. */
+export function withSettings(args: ClientArguments, settings: StoredSettings): ClientArguments {
+  const { socksPort, httpPort, shareOnLan } = settings;
+  const host = shareOnLan ? ANY_HOST : '127.0.0.1';
+  const socks = args.saidProxies.has('socks') ? args.socks : { host, port: socksPort };
+  const http = args.saidProxies.has('http') ? args.http : { host, port: httpPort };
+  return { ...args, socks, http };
+}
+
+/** The upstream proxy of the settings. */
+export function upstreamOf({ upstreamProxy: upstream }: StoredSettings): UpstreamProxy | null {
+  if (upstream === null) return null;
+  const { kind, host, port, user, password } = upstream;
+  const credentials = user === '' && password === null ? null : { user, password: password ?? '' };
+  return { kind, host, port, credentials };
+}
+
+/** What `startApp` takes. */
+export interface AppOptions {
+  readonly parsed: ClientArguments;
+  readonly client: Client;
+  readonly source: EntrySource;
+  readonly brand: Brand | null;
+  readonly folder: ClientFolder | null;
+  readonly settings: SettingsStore;
+  readonly tap: EventTap;
+}
+
+/** Serves the app where `--ui` says. Throws a `ProgramError` if it cannot listen there. */
+export async function startApp(env: Env, options: AppOptions): Promise<LocalApi> {
+  const { parsed, client, source, brand, folder, settings, tap } = options;
+  if (parsed.ui === null) throw new TypeError('there is no address for the app');
+  const { socks, http } = parsed;
+  try {
+    const api = await createLocalApi(env, {
+      address: parsed.ui,
+      client,
+      source,
+      settings,
+      isShared: !(isLoopbackHost(socks.host) && isLoopbackHost(http.host)),
+      version: manifest.version,
+      appFolder: APP_FOLDER,
+      storeUrl: folder === null ? null : (url) => folder.appLink.write(`${url}\n`),
+      homePage: () => (brand === null ? null : homeOf(brand, parsed.tactics?.country ?? null)),
+    });
+    tap.listen((event) => api.note(event));
+    return api;
+  } catch (error) {
+    if (!(error instanceof TunnelError)) throw error;
+    throw new ProgramError(EXIT_CODE.cannotListen, `the app cannot be served: ${error.message}`, {
+      cause: error,
+      remedy: 'Choose another port with --ui 127.0.0.1:PORT.',
+    });
+  }
+}
