@@ -165,7 +165,8 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const env = { ...bare, programs, loadBrowserSockets: createBrowserLoader() };
   await using started = await start(env, parsed, { folder, brand, upstream, settings });
   const { client } = started;
-  await using app = settings === null ? null : await startApp(bare, { parsed, ...started, brand, folder, settings, tap });
+  await using app =
+    settings === null ? null : await startApp(bare, { parsed, ...started, brand, folder, settings, tap });
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);
   output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}`);

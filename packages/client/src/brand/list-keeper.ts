@@ -1,4 +1,3 @@
-import type { LinkedEntry } from '../entries.ts';
 import { formatShareLink, ProtocolError, parseServerEntry, type ServerEntry } from '@rozan/protocol';
 import {
   type Brand,
@@ -9,6 +8,7 @@ import {
   type Storage,
 } from '@rozan/publication';
 import type { CancelTimer, Conn, Env, SocketAddress } from '@rozan/tunnel';
+import type { LinkedEntry } from '../entries.ts';
 import type { MemoryStore } from '../establish/way-memory.ts';
 import { LIST_REFRESH_MS } from '../limits.ts';
 import { type BookChange, EntryBook } from './entry-book.ts';

@@ -90,7 +90,7 @@ function defineRoute<
       // The defaults of the type parameters are what the schemas fall back to, which the compiler cannot see.
       const input = {
         params: params.parse(raw.params ?? {}) as z.output<P>,
-        body: (body ?? NOTHING).parse(raw.body ?? {}) as z.output<B>,
+        body: (body ?? NOTHING).parse(raw.body === undefined ? {} : raw.body) as z.output<B>,
       };
       return reply.parse(await spec.handle(actions, input));
     },

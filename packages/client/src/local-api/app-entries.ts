@@ -28,33 +28,34 @@ export function piecesOf(text: string): string[] {
   return starts.map((start, i) => text.slice(start, Math.min(starts[i + 1] ?? text.length, start + MAX_PIECE_CHARS)));
 }
 
-/** The envelope at the start of a piece: over several lines as a file has it, or else the first word of it. */
-function envelopeOf(piece: string): Buffer {
-  try {
-    const [bytes] = parseEntryText(piece);
-    if (bytes !== undefined) return bytes;
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-  }
-  return parseShareLink(piece.split(/\s/, 1)[0] ?? '');
-}
-
 function refusalOf(error: ProtocolError): Refusal {
   if (error.code === 'not-authentic') return 'not-authentic';
   return error.code === 'unsupported' ? 'unsupported' : 'malformed';
 }
 
-/** Reads what is at the start of a piece: an entry that this version can use, or why it is none. */
+function readEnvelope(bytes: Buffer): LinkedEntry | Refusal {
+  const { entry } = parseServerEntry(bytes);
+  const isUsable = entry.transports.some(({ transport }) => findTransport(transport) !== null);
+  return isUsable ? { entry, link: formatShareLink(bytes) } : 'unsupported';
+}
+
+/**
+ * Reads what is at the start of a piece: an entry that this version can use, or why it is none. A link may go on over several lines, as a file
+ * has it, or end with its first word, as in a message.
+ */
 export function readPiece(piece: string): LinkedEntry | Refusal {
-  try {
-    const bytes = envelopeOf(piece);
-    const { entry } = parseServerEntry(bytes);
-    const isUsable = entry.transports.some(({ transport }) => findTransport(transport) !== null);
-    return isUsable ? { entry, link: formatShareLink(bytes) } : 'unsupported';
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    return refusalOf(error);
+  const readings = [() => parseShareLink(piece.split(/\s/, 1)[0] ?? ''), () => parseEntryText(piece)[0]];
+  let refusal: Refusal = 'malformed';
+  for (const read of readings) {
+    try {
+      const bytes = read();
+      if (bytes !== undefined) return readEnvelope(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      refusal = refusalOf(error);
+    }
   }
+  return refusal;
 }
 
 /** What `AppEntries` needs. */

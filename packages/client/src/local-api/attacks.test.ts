@@ -151,19 +151,19 @@ apiTest('bodies that are huge, malformed or of another type are refused', async 
 });
 
 apiTest('who dawdles is let go, and who holds all places makes room', async (world) => {
-  const conns = [];
+  const ends: Promise<void>[] = [];
   for (const request of [
     'GET /api/state HT',
     `POST /api/session HTTP/1.1\r\nHost: ${world.origin.slice(7)}\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"co`,
   ]) {
     const conn = await world.dial();
     conn.write(request);
-    conns.push(conn);
+    ends.push(closed(conn));
   }
   // What was written before is read before: the server has it once it has answered this.
   assert.equal((await world.call('GET', '/api/state')).status, 200);
   await world.clock.advance(REQUEST_MS);
-  await Promise.all(conns.map(closed));
+  await Promise.all(ends);
   const many = await Promise.all(Array.from({ length: MAX_CONNECTIONS + 20 }, () => world.dial()));
   assert.equal((await world.call('GET', '/api/state')).status, 200);
   for (const conn of many) conn.destroy();
@@ -171,7 +171,7 @@ apiTest('who dawdles is let go, and who holds all places makes room', async (wor
 
 apiTest('event streams are bounded, and one that nobody reads holds one line of each type', async (world) => {
   const headers = { authorization: `Bearer ${world.token}` };
-  const replies = [];
+  const replies: Response[] = [];
   for (let i = 0; i < API_BOUNDS.streams + 3; i += 1)
     replies.push(await fetch(`${world.origin}/api/events`, { headers }));
   const [oldest] = replies;

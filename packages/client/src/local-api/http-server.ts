@@ -162,7 +162,7 @@ class ConnKeeper {
       this.#deadlines.delete(conn);
     });
     if (this.#deadlines.size <= MAX_CONNECTIONS) return;
-    const oldest = [...this.#deadlines.keys()].find((other) => !this.#trusted.has(other));
+    const oldest = [...this.#deadlines.keys()].find((other) => !(other.destroyed || this.#trusted.has(other)));
     (oldest ?? conn).destroy();
   }
 
@@ -214,8 +214,9 @@ export async function serveApi(env: Env, options: ApiServerOptions): Promise<Lis
   return {
     address: listener.address,
     close: async () => {
-      await listener.close();
+      const closing = listener.close();
       conns.clear();
+      await closing;
       await app.close();
     },
   };

@@ -9,6 +9,7 @@ import { ManualClock } from '@rozan/tunnel/testing';
 import { type Client, createClient } from '../../client.ts';
 import { ClientFolder } from '../../data-folder.ts';
 import type { LinkedEntry } from '../../entries.ts';
+import { ownSource } from '../entry-source.ts';
 import { createLocalApi, type LocalApi, type SystemProxySwitch } from '../local-api.ts';
 import { SettingsStore } from '../settings-store.ts';
 
@@ -92,12 +93,11 @@ export async function createApiWorld(
     await createLocalApi(env, {
       address: ANY_PORT,
       client,
-      entries,
+      source: ownSource(client, entries, files),
       settings: await SettingsStore.open({ file: files.settings, missing, log }),
       isShared: false,
       version: '0',
       appFolder: null,
-      storeEntries: (links) => files.storeEntries(links),
       storeUrl: (url) => files.appLink.write(`${url}\n`),
       systemProxy,
     }),
@@ -141,6 +141,8 @@ async function callApi(url: string, method: string, { body, token, headers }: Ap
 /** Resolves when the other side has ended a connection. */
 export async function closed(conn: Conn): Promise<void> {
   conn.on('error', () => {});
-  conn.resume();
+  // Ours would stay half open.
+  conn.once('end', () => conn.destroy());
+  conn.on('data', () => {});
   if (!conn.closed) await once(conn, 'close');
 }
