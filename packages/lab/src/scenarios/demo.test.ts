@@ -153,7 +153,11 @@ test(
     const data = join(scratch.path, 'demo');
     const args = ['demo', '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0', '--data', data];
     const acknowledged: string[] = [];
-    const ask = async (demo: Program, method: string, path: string, body?: object) => {
+    const ask = async (
+      demo: Program,
+      path: string,
+      { method = 'GET', body }: { method?: string; body?: object } = {},
+    ) => {
       const token = readFileSync(join(data, 'control', 'token'), 'utf8').trim();
       const reply = await fetch(`${demo.text('control')}${path}`, {
         method,
@@ -167,14 +171,12 @@ test(
       return reply.json();
     };
     const expectAll = async (demo: Program) => {
-      const channels = new Set(
-        ((await ask(demo, 'GET', '/channels')) as { channel: string }[]).map(({ channel }) => channel),
-      );
+      const channels = new Set(((await ask(demo, '/channels')) as { channel: string }[]).map(({ channel }) => channel));
       assert.deepEqual(
         acknowledged.filter((channel) => !channels.has(channel)),
         [],
       );
-      const relays = (await ask(demo, 'GET', '/relays')) as { state: string }[];
+      const relays = (await ask(demo, '/relays')) as { state: string }[];
       assert.deepEqual(
         relays.map(({ state }) => state),
         ['serving', 'serving', 'serving'],
@@ -190,7 +192,7 @@ test(
       const changes = (async () => {
         for (let count = 0; count < most + 20; count += 1) {
           const channel = `round-${round}-${count}`;
-          await ask(demo, 'POST', '/channels', { channel });
+          await ask(demo, '/channels', { method: 'POST', body: { channel } });
           acknowledged.push(channel);
           if (count === most) void demo.stop('SIGKILL').catch(() => {});
         }
