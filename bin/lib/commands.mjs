@@ -16,6 +16,10 @@ export const commands = {
     module: 'packages/control/src/brand-main.ts',
     summary: 'brand files, from which clients start: build, show',
   },
+  proxy: {
+    module: 'packages/client/src/proxy-main.ts',
+    summary: "have the system use a client's proxies, or no longer: on, off",
+  },
   tactics: {
     module: 'packages/client/src/tactics-main.ts',
     summary: 'signed starting values for clients: sign, show, check',

@@ -13,6 +13,7 @@ const MEMORY_FILE = 'ways.json';
 const TACTICS_FILE = 'tactics.json';
 const SETTINGS_FILE = 'settings.json';
 const APP_LINK_FILE = 'app-link';
+const SYSTEM_PROXY_FILE = 'system-proxy.json';
 
 /** Where a client keeps its entries, and what it has learnt of ways to them: a folder for its user alone (0700), written atomically. */
 export class ClientFolder {
@@ -110,6 +111,11 @@ export class ClientFolder {
   /** Where the settings of the person who uses it are kept. */
   get settings(): MemoryStore {
     return this.#storeIn(SETTINGS_FILE);
+  }
+
+  /** Where it is kept what the system's proxy was before it was ours. */
+  get systemProxy(): MemoryStore {
+    return this.#storeIn(SYSTEM_PROXY_FILE);
   }
 
   /** Where the URL lies by which its user, and nobody else, can open the app. */

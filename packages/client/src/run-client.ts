@@ -23,7 +23,7 @@ import { type LinkedEntry, readEntries } from './entries.ts';
 import { describeEstablish } from './establish/describe-establish.ts';
 import { handOnNames } from './establish/name-resolver.ts';
 import { brandSource, type EntrySource, ownSource } from './local-api/entry-source.ts';
-import { EventTap, openSettings, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
+import { EventTap, openAppParts, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
 import type { SettingsStore } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
 import { describeTactics } from './tactics/describe-tactics.ts';
@@ -157,7 +157,8 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const bare = createEnv({ log: tap.log });
   const folder = await openFolder(said);
   const brand = folder === null ? null : await findBrand(folder, brandFile);
-  const settings = ui === null ? null : await openSettings(bare, folder);
+  await using parts = ui === null ? null : await openAppParts(bare, folder);
+  const settings = parts?.settings ?? null;
   const parsed = settings === null ? said : withSettings(said, settings.current);
   const upstream = await findUpstream(bare, parsed, settings);
   const proxy = await literalProxy(upstream, signal);
@@ -165,8 +166,7 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const env = { ...bare, programs, loadBrowserSockets: createBrowserLoader() };
   await using started = await start(env, parsed, { folder, brand, upstream, settings });
   const { client } = started;
-  await using app =
-    settings === null ? null : await startApp(bare, { parsed, ...started, brand, folder, settings, tap });
+  await using app = parts === null ? null : await startApp(bare, { parsed, ...started, brand, folder, parts, tap });
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);
   output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}`);

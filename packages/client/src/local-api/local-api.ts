@@ -56,6 +56,15 @@ function warningsOf({ settings, systemProxy }: LocalApiOptions): readonly Warnin
   ];
 }
 
+/** While it is off the system has its own way: a proxy that refuses everything is of no use to it. */
+function isSystemProxyWanted({ client, settings }: LocalApiOptions): boolean {
+  return settings.current.systemProxy && !client.pool.isPaused;
+}
+
+function turnSystemProxy(options: LocalApiOptions): void {
+  options.systemProxy?.turn(isSystemProxyWanted(options)).catch(() => {});
+}
+
 function actionsOf(
   options: LocalApiOptions,
   parts: { keys: AccessKeys; state: StateKeeper; book: AppEntries; streams: EventStreams; nowMs: () => number },
@@ -69,17 +78,18 @@ function actionsOf(
     connect: () => {
       if (book.size === 0) throw new ApiFailure('conflict', 'there is no server entry to connect with');
       if (client.pool.isPaused) client.pool.resume();
+      turnSystemProxy(options);
       state.begin();
     },
     disconnect: () => {
       client.pool.pause();
+      turnSystemProxy(options);
       state.begin();
     },
     settings: () => settings.reply(),
     changeSettings: async (request) => {
-      const { systemProxy: wanted } = request;
       await settings.change(request);
-      if (wanted !== undefined) await systemProxy?.turn(wanted);
+      if (request.systemProxy !== undefined) await systemProxy?.turn(isSystemProxyWanted(options));
       streams.tell('settings');
       state.refresh();
       return settings.reply();
@@ -139,6 +149,7 @@ export async function createLocalApi(env: Env, options: LocalApiOptions): Promis
     return `http://${host.includes(':') ? `[${host}]` : host}:${port}/${query}#code=${keys.issueCode()}`;
   };
   stack.use(keepUrl(env, options, openUrl));
+  turnSystemProxy(options);
   const running = stack.move();
   return {
     address: listener.address,

@@ -7,9 +7,12 @@ import type { Client } from '../client.ts';
 import type { ClientArguments } from '../config.ts';
 import type { ClientFolder } from '../data-folder.ts';
 import { isLoopbackHost } from '../local-proxy/target-host.ts';
+import { openSystemProxy } from '../system-proxy/open-system-proxy.ts';
+import type { SystemProxy } from '../system-proxy/system-proxy.ts';
+import { ApiFailure } from './api-error.ts';
 import type { Settings } from './api-types.ts';
 import type { EntrySource } from './entry-source.ts';
-import { createLocalApi, type LocalApi } from './local-api.ts';
+import { createLocalApi, type LocalApi, type SystemProxySwitch } from './local-api.ts';
 import { SettingsStore, type StoredSettings } from './settings-store.ts';
 
 /** Where the app is when it has been built. */
@@ -17,7 +20,7 @@ const APP_FOLDER = resolve(import.meta.dirname, '../../ui/dist');
 /** Of all addresses of this machine. */
 const ANY_HOST = '0.0.0.0';
 /** What no part of the client does yet. */
-const MISSING: readonly (keyof Settings)[] = ['startAtLogin', 'bypassDomestic', 'meteredData', 'region', 'systemProxy'];
+const MISSING: readonly (keyof Settings)[] = ['startAtLogin', 'bypassDomestic', 'meteredData', 'region'];
 /** Events that wait until somebody listens. */
 const MAX_EARLY_EVENTS = 64;
 
@@ -42,9 +45,40 @@ export class EventTap {
   }
 }
 
-/** Reads the settings that a person has made in the app. */
-export async function openSettings(env: Env, folder: ClientFolder | null): Promise<SettingsStore> {
-  return await SettingsStore.open({ file: folder?.settings ?? null, missing: new Set(MISSING), log: env.log });
+/** What `--ui` adds to a client, before there is one. */
+export interface AppParts extends AsyncDisposable {
+  readonly settings: SettingsStore;
+  readonly systemProxy: SystemProxy | null;
+}
+
+/** Reads the settings that a person has made in the app, and puts the system's proxy right, should a run before have left it. */
+export async function openAppParts(env: Env, folder: ClientFolder | null): Promise<AppParts> {
+  const systemProxy = folder === null ? null : await openSystemProxy(folder, env.log);
+  const missing = new Set(MISSING);
+  if (systemProxy?.isAvailable !== true) missing.add('systemProxy');
+  const settings = await SettingsStore.open({ file: folder?.settings ?? null, missing, log: env.log });
+  const dispose = async () => await systemProxy?.off().catch(() => {});
+  return { settings, systemProxy, [Symbol.asyncDispose]: dispose };
+}
+
+function switchOf(proxy: SystemProxy, { proxies }: Client): SystemProxySwitch {
+  const { socks, http } = proxies;
+  return {
+    get state() {
+      if (!proxy.isAvailable) return 'unavailable';
+      return proxy.isOn ? 'on' : 'off';
+    },
+    get isForeign() {
+      return proxy.isForeign;
+    },
+    turn: async (on) => {
+      if (on === proxy.isOn || !proxy.isAvailable) return;
+      const place = { host: '127.0.0.1', socksPort: socks?.port ?? 0, httpPort: http?.port ?? 0 };
+      await (on ? proxy.on(place) : proxy.off()).catch(() => {
+        throw new ApiFailure('failed', 'the proxy of the system could not be changed');
+      });
+    },
+  };
 }
 
 /** The arguments, with what the settings say where the command line says nothing. */
@@ -71,21 +105,23 @@ export interface AppOptions {
   readonly source: EntrySource;
   readonly brand: Brand | null;
   readonly folder: ClientFolder | null;
-  readonly settings: SettingsStore;
+  readonly parts: AppParts;
   readonly tap: EventTap;
 }
 
 /** Serves the app where `--ui` says. Throws a `ProgramError` if it cannot listen there. */
 export async function startApp(env: Env, options: AppOptions): Promise<LocalApi> {
-  const { parsed, client, source, brand, folder, settings, tap } = options;
+  const { parsed, client, source, brand, folder, parts, tap } = options;
   if (parsed.ui === null) throw new TypeError('there is no address for the app');
   const { socks, http } = parsed;
+  const { settings, systemProxy } = parts;
   try {
     const api = await createLocalApi(env, {
       address: parsed.ui,
       client,
       source,
       settings,
+      systemProxy: systemProxy === null ? null : switchOf(systemProxy, client),
       isShared: !(isLoopbackHost(socks.host) && isLoopbackHost(http.host)),
       version: manifest.version,
       appFolder: APP_FOLDER,

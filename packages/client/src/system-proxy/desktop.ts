@@ -1,0 +1,34 @@
+/** A command that is run without a shell. */
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** Runs a command and gives what it has written; rejects when there is no such program or it fails. */
+export type RunCommand = (command: Command) => Promise<string>;
+
+/** Where the proxies are that the system is to use. */
+export interface ProxyPlace {
+  readonly host: string;
+  readonly socksPort: number;
+  readonly httpPort: number;
+}
+
+/** One value among the settings of a desktop. `key` is a key of this desktop's, in a form that only it reads. */
+export interface Value {
+  readonly key: string;
+  /** As the desktop itself writes it; null where it is not set. */
+  readonly text: string | null;
+}
+
+/** The proxy settings of one kind of desktop, by its documented commands. */
+export interface Desktop {
+  readonly name: string;
+  /** Every value that `wanted` names, as it is now, in the same order. Rejects where this is not such a desktop. */
+  read(run: RunCommand): Promise<readonly Value[]>;
+  /** The values that make the system use these proxies, the one that turns it on last. */
+  wanted(place: ProxyPlace): readonly Value[];
+  write(run: RunCommand, value: Value): Promise<void>;
+  /** Tells programs that run of the change, where that takes another command. */
+  announce(run: RunCommand): Promise<void>;
+}

@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { Log } from '@rozan/tunnel';
+import type { ClientFolder } from '../data-folder.ts';
+import type { Desktop, RunCommand } from './desktop.ts';
+import { gnome } from './gnome.ts';
+import { kde } from './kde.ts';
+import { SystemProxy } from './system-proxy.ts';
+
+/** A command that has not ended by then is ended; in ms. */
+const COMMAND_MS = 5000;
+
+const runFile = promisify(execFile);
+
+const runCommand: RunCommand = async ({ program, args }) => {
+  const { stdout } = await runFile(program, [...args], { timeout: COMMAND_MS });
+  return stdout;
+};
+
+/** Those of the session that this process runs in; none outside of one. `session` as in `XDG_CURRENT_DESKTOP`. */
+function desktopsOf(session: string): readonly Desktop[] {
+  if (session === '') return [];
+  return /\bkde\b/i.test(session) ? [kde(6), kde(5)] : [gnome];
+}
+
+/** The proxy settings of this machine, which are put right should a run before have left them. */
+export async function openSystemProxy(folder: Pick<ClientFolder, 'systemProxy'>, log: Log): Promise<SystemProxy> {
+  const desktops = desktopsOf(process.env.XDG_CURRENT_DESKTOP ?? '');
+  return await SystemProxy.open({ run: runCommand, desktops, file: folder.systemProxy, log });
+}

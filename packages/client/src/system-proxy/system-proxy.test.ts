@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ClientFolder } from '../data-folder.ts';
+import type { MemoryStore } from '../establish/way-memory.ts';
+import { gnome } from './gnome.ts';
+import { kde } from './kde.ts';
+import { parseSaved, SystemProxy } from './system-proxy.ts';
+import { FakeDesktop } from './testing/fake-desktop.ts';
+
+const PLACE = { host: '127.0.0.1', socksPort: 1080, httpPort: 8080 };
+const DESKTOPS = [gnome, kde(6), kde(5)];
+
+const GNOME_BEFORE = {
+  'org.gnome.system.proxy mode': "'none'",
+  'org.gnome.system.proxy ignore-hosts': "['localhost']",
+  'org.gnome.system.proxy.http host': "'proxy.work'",
+  'org.gnome.system.proxy.http port': '3128',
+  'org.gnome.system.proxy.https host': "''",
+  'org.gnome.system.proxy.https port': '0',
+  'org.gnome.system.proxy.socks host': "''",
+  'org.gnome.system.proxy.socks port': '0',
+  'org.gnome.desktop.interface color-scheme': "'prefer-dark'",
+};
+const MACHINES = {
+  gnome: () => new FakeDesktop(['gsettings'], GNOME_BEFORE),
+  kde: () => new FakeDesktop(['kreadconfig6', 'kwriteconfig6', 'dbus-send'], { ProxyType: '2', NoProxyFor: 'work' }),
+};
+
+function memoryFile(): MemoryStore {
+  let text: string | null = null;
+  return {
+    read: async () => text,
+    write: async (next) => {
+      text = next;
+    },
+  };
+}
+
+function open(machine: FakeDesktop, file: MemoryStore): Promise<SystemProxy> {
+  return SystemProxy.open({ run: machine.run, desktops: DESKTOPS, file, log: () => {} });
+}
+
+for (const [name, create] of Object.entries(MACHINES)) {
+  test(`${name}: it is turned on, the switch itself last, and off again with all as it was`, async () => {
+    const machine = create();
+    const before = new Map(machine.values);
+    const proxy = await open(machine, memoryFile());
+    assert.deepEqual(machine.changes, []);
+    await proxy.on(PLACE);
+    assert.match(machine.changes.at(-1) ?? '', /mode|ProxyType/);
+    assert.match([...machine.values.values()].join(' '), /8080.*1080/);
+    await proxy.off();
+    assert.deepEqual(new Map([...machine.values].sort()), new Map([...before].sort()));
+    const { length } = machine.changes;
+    await proxy.off();
+    assert.equal(machine.changes.length, length);
+  });
+
+  test(`${name}: killed after any change, the next start has it as it was`, async () => {
+    const before = new Map([...create().values].sort());
+    for (let survived = 0; survived <= 16; survived += 1) {
+      const machine = create();
+      const file = memoryFile();
+      machine.changesLeft = survived;
+      const killed = await open(machine, file);
+      await killed.on(PLACE).catch(() => {});
+      machine.changesLeft = Number.POSITIVE_INFINITY;
+      const next = await open(machine, file);
+      assert.deepEqual(new Map([...machine.values].sort()), before, `after ${survived} changes`);
+      assert.equal(next.isForeign, false);
+    }
+  });
+}
+
+test('what somebody else has changed meanwhile stays, and nothing else is touched', async () => {
+  const machine = MACHINES.gnome();
+  const file = memoryFile();
+  await (await open(machine, file)).on(PLACE);
+  machine.values.set('org.gnome.system.proxy.http host', "'other.proxy'");
+  const next = await open(machine, file);
+  assert.equal(next.isForeign, true);
+  assert.equal(machine.values.get('org.gnome.system.proxy.http host'), "'other.proxy'");
+  assert.equal(machine.values.get('org.gnome.system.proxy mode'), "'manual'");
+  assert.equal(machine.values.get('org.gnome.system.proxy.socks port'), '0');
+  assert.equal(
+    machine.changes.some((key) => key.includes('desktop.interface')),
+    false,
+  );
+});
+
+test('where there is no desktop that it knows it says so, and does nothing', async () => {
+  const machine = new FakeDesktop([]);
+  const proxy = await open(machine, memoryFile());
+  assert.equal(proxy.isAvailable, false);
+  await assert.rejects(proxy.on(PLACE));
+});
+
+test('what was before is in a file of its user alone before anything is changed', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rozan-'));
+  try {
+    const file = (await ClientFolder.open(folder)).systemProxy;
+    const machine = MACHINES.gnome();
+    machine.changesLeft = 0;
+    await (await open(machine, file)).on(PLACE).catch(() => {});
+    assert.equal((await stat(join(folder, 'system-proxy.json'))).mode & 0o777, 0o600);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a file of any kind is read or counts as none', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      const saved = parseSaved(text);
+      assert.ok(saved === null || Array.isArray(saved.before));
+    }),
+  );
+});
