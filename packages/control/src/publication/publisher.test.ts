@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseServerEntry } from '@rozan/protocol';
-import { beginPublication, createMemoryStorage, Fetcher, parseBrand, StateFolder } from '@rozan/publication';
+import {
+  beginPublication,
+  createFolderStorage,
+  createMemoryStorage,
+  Fetcher,
+  parseBrand,
+  StateFolder,
+} from '@rozan/publication';
 import { dialLoopback, startMirror } from '@rozan/publication/testing';
 import { createEnv, type LogEvent } from '@rozan/tunnel';
 import fc from 'fast-check';
+import { sql } from '../database/database.ts';
 import { PUBLICATION_BOUNDS, RELAY_BOUNDS } from '../limits.ts';
 import { apiTests, type TestApi } from '../testing/test-api.ts';
 import { enrolTestRelay } from '../testing/test-relay.ts';
@@ -17,13 +25,15 @@ import { Publisher } from './publisher.ts';
 const apiTest = apiTests();
 
 /** A publication that has begun, and who publishes it when the clock is moved. */
-async function startPublishing(api: TestApi, context: TestContext) {
+async function startPublishing(api: TestApi, context: TestContext, others: readonly string[] = []) {
   const root = await mkdtemp(join(tmpdir(), 'rozan-test-'));
   context.after(() => rm(root, { recursive: true, force: true }));
   const events: LogEvent[] = [];
+  const all: LogEvent[] = [];
   let heard: () => void = () => {};
   const log = (event: LogEvent) => {
     events.push(event);
+    all.push(event);
     heard();
   };
   const env = { ...createEnv({ log }), clock: api.clock };
@@ -41,13 +51,16 @@ async function startPublishing(api: TestApi, context: TestContext) {
     }
     return events.splice(0).findLast((each) => each.event === event);
   };
-  const publisher = new Publisher(env, { database, signer, folder: path, to: [join(root, 'mirror')] });
+  const publisher = new Publisher(env, { database, signer, folder: path, to: [...others, join(root, 'mirror')] });
   context.after(() => publisher[Symbol.asyncDispose]());
-  await next('publication.published');
+  await next(others.length === 0 ? 'publication.published' : 'publication.failed');
   return {
     env,
     path,
     next,
+    mirror: join(root, 'mirror'),
+    /** All that was logged. */
+    all,
     publisher,
     /** Publishes what has changed. */
     publish: async () => {
@@ -127,6 +140,56 @@ apiTest('how it goes is shown; a folder of another network is refused', async (a
   await using _wrong = new Publisher(env, { database, signer, folder: join(other, 'publication'), to: [] });
   assert.equal((await next('publication.failed'))?.code, 'conflict');
   assert.match((await api.ok('GET', '/publication', { as })).error, /does not hold the publication of the network/);
+});
+
+apiTest('two control planes publish one folder in turn, and an older copy of it not at all', async (api, context) => {
+  const as = await api.token('operator');
+  const { path, env, all, publisher } = await startPublishing(api, context);
+  const old = await mkdtemp(join(tmpdir(), 'rozan-test-'));
+  context.after(() => rm(old, { recursive: true, force: true }));
+  const copy = join(old, 'publication');
+  await cp(path, copy, { recursive: true });
+  const { database, signer } = api;
+  const options = { database, signer, folder: path, to: [] };
+  await using _second = new Publisher(env, options);
+  await using _third = new Publisher(env, options);
+  // One that is at work when the clock is moved looks again the next time.
+  const until = async (event: string) => {
+    while (!all.some((each) => each.event === event)) {
+      await api.clock.advance(PUBLICATION_BOUNDS.lookMs);
+      await database.run(sql`select 1`);
+    }
+    return all.splice(0);
+  };
+  const seen = all.splice(0);
+  for (let count = 0; count < 6; count++) {
+    await api.ok('POST', '/channels', { as, body: { channel: `channel-${count}` } });
+    seen.push(...(await until('publication.published')));
+  }
+  const versions = seen.flatMap(({ event, version }) => (event === 'publication.published' ? [version] : []));
+  assert.deepEqual(
+    versions,
+    versions.map((_, index) => index + 1),
+  );
+  assert.ok(seen.every(({ event }) => event !== 'publication.failed'));
+
+  await publisher[Symbol.asyncDispose]();
+  await using _old = new Publisher(env, { ...options, folder: copy });
+  const failed = (await until('publication.failed')).find(({ event }) => event === 'publication.failed');
+  assert.equal(failed?.code, 'conflict');
+});
+
+apiTest('a mirror that cannot be written to keeps no other from being', async (api, context) => {
+  const as = await api.token('operator');
+  const folder = await mkdtemp(join(tmpdir(), 'rozan-test-'));
+  context.after(() => rm(folder, { recursive: true, force: true }));
+  const broken = join(folder, 'no-folder');
+  await writeFile(broken, '');
+  const { mirror, path } = await startPublishing(api, context, [broken]);
+  using state = await StateFolder.open(path);
+  const timestamp = 'metadata/timestamp.json';
+  assert.deepEqual(await createFolderStorage(mirror).read(timestamp), await state.storage.read(timestamp));
+  assert.match((await api.ok('GET', '/publication', { as })).error, /^copy 1 of 2: .* cannot be used/);
 });
 
 apiTest('a brand says what operators have set of the network', async (api, context) => {

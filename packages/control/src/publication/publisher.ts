@@ -5,6 +5,7 @@ import { FolderError } from '@rozan/tunnel/data-folder';
 import { type Database, sql } from '../database/database.ts';
 import { PUBLICATION_BOUNDS } from '../limits.ts';
 import type { EntrySigner } from '../relays/entry-signer.ts';
+import { claimPublication } from './claim.ts';
 import { entryLists } from './entry-lists.ts';
 
 /** What a publisher works on. */
@@ -21,7 +22,7 @@ export interface PublisherOptions {
 async function publishOnce(env: Env, { database, signer, folder: path, to }: PublisherOptions): Promise<FolderReport> {
   const changes = await database.rows<{ id: number }>(sql`select id from publication_changes`);
   using folder = await StateFolder.open(path);
-  await expectSame(database, await folder.root('first'));
+  await expectNewest(database, folder);
   await folder.setManaged();
   const lists = await entryLists(database, { signer, nowMs: env.clock.wallMs() });
   const report = await publishFolder(env, folder, { lists, to });
@@ -30,14 +31,25 @@ async function publishOnce(env: Env, { database, signer, folder: path, to }: Pub
   return report;
 }
 
-/** Two publications of one network would send clients back and forth. */
-async function expectSame(database: Database, first: Buffer | null): Promise<void> {
-  const row = await database.first<{ first_root: Buffer | null }>(sql`select first_root from publication`);
+/** Two publications of one network, or two copies of one, would send clients back and forth. */
+async function expectNewest(database: Database, folder: StateFolder): Promise<void> {
+  const row = await database.first<{ first_root: Buffer | null; version: number | null }>(
+    sql`select first_root, version from publication`,
+  );
   const known = row?.first_root ?? null;
-  if (known === null || (first !== null && digest(first).equals(known))) return;
-  throw new PublicationError('conflict', 'this folder does not hold the publication of the network in the database', {
-    remedy: 'Name the folder that the network has published from with --publication, or copy it here.',
-  });
+  const first = await folder.root('first');
+  if (known !== null && (first === null || !digest(first).equals(known))) {
+    throw new PublicationError('conflict', 'this folder does not hold the publication of the network in the database', {
+      remedy: 'Name the folder that the network has published from with --publication, or copy it here.',
+    });
+  }
+  // Clients refuse what is older than what they have seen.
+  if (((await folder.version()) ?? 0) < (row?.version ?? 0)) {
+    throw new PublicationError('conflict', 'this folder holds an older publication than the network has published', {
+      remedy:
+        'Name the folder that was published from last with --publication, or copy its public/ here from a mirror.',
+    });
+  }
 }
 
 function digest(bytes: Buffer): Buffer {
@@ -90,6 +102,12 @@ export class Publisher implements AsyncDisposable {
     if (!isDue) return;
     this.#nextMs = clock.monotonicMs() + PUBLICATION_BOUNDS.everyMs;
     try {
+      await using claim = await claimPublication(this.#options.database);
+      if (claim === null) {
+        // Another control plane publishes; whether it has this folder is seen when it is done.
+        this.#nextMs = clock.monotonicMs();
+        return;
+      }
       const { version, changed, files, bytes } = await publishOnce(this.#env, this.#options);
       this.#hasFailed = false;
       if (changed.length > 0) this.#env.log({ event: 'publication.published', version, files, bytes });

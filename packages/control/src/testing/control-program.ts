@@ -64,9 +64,12 @@ async function readyLine(child: ChildProcess): Promise<{ [member: string]: unkno
   throw new Error(`the program has ended: ${stderr}`);
 }
 
-/** Starts `rozan control` on a folder. */
-export async function startControl(data: string, options: StartOptions = {}): Promise<ControlProgram> {
-  const child = start(['control', '--data', data, '--listen', '127.0.0.1:0', '--json'], options);
+/** Starts `rozan control` on a folder. `args`: what it is told beside. */
+export async function startControl(
+  data: string,
+  { args = [], ...options }: StartOptions & { readonly args?: readonly string[] } = {},
+): Promise<ControlProgram> {
+  const child = start(['control', '--data', data, '--listen', '127.0.0.1:0', '--json', ...args], options);
   const exited = once(child, 'exit');
   const ready = await readyLine(child);
   child.stdout?.resume();

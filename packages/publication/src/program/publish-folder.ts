@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Env } from '@rozan/tunnel';
+import { PublicationError } from '../errors.ts';
 import { type CopyReport, copyPublication } from '../make/copy.ts';
 import type { EntryList } from '../make/network-part.ts';
 import { draftFiles } from '../make/propose.ts';
@@ -20,7 +21,10 @@ export interface FolderReport extends PublishReport {
   readonly copies: ReadonlyMap<string, CopyReport>;
 }
 
-/** Publishes what is in a folder of state, and copies it to mirrors. Throws a `PublicationError`. */
+/**
+ * Publishes what is in a folder of state, and copies it to mirrors. A copy that cannot be made keeps none of the others from being made. Throws a
+ * `PublicationError`, for copies after all that can be done is done.
+ */
 export async function publishFolder(
   env: Pick<Env, 'clock' | 'random'>,
   folder: StateFolder,
@@ -34,8 +38,22 @@ export async function publishFolder(
   const network = { ...content.network, lists: [...content.network.lists, ...lists] };
   const report = await publish(env, { storage, pending, keys: await folder.onlineKeys(), content: network });
   const copies = new Map<string, CopyReport>();
-  for (const place of to) copies.set(place, await copyTo(storage, place));
+  const failures: unknown[] = [];
+  for (const [index, place] of to.entries()) {
+    try {
+      copies.set(place, await copyTo(storage, place));
+    } catch (error) {
+      failures.push(ofCopy(error, `copy ${index + 1} of ${to.length}`));
+    }
+  }
+  if (failures.length > 0) throw failures[0];
   return { ...report, copies };
+}
+
+/** Says which copy it was: a place itself may be secret. */
+function ofCopy(cause: unknown, which: string): unknown {
+  if (!(cause instanceof PublicationError)) return cause;
+  return new PublicationError(cause.code, `${which}: ${cause.message}`, { cause, remedy: cause.remedy });
 }
 
 async function copyTo(from: Storage, place: string): Promise<CopyReport> {

@@ -19,10 +19,11 @@ import {
 import { PublicationError } from '../errors.ts';
 import { createKeyFile, readKeyFile } from '../key-file.ts';
 import type { PublicKey, SigningKey } from '../keys.ts';
-import { metadataFile } from '../layout.ts';
-import { readRoot } from '../make/documents.ts';
+import { metadataFile, TIMESTAMP_FILE } from '../layout.ts';
+import { readDocument, readRoot } from '../make/documents.ts';
 import type { EntryList, NetworkContent } from '../make/network-part.ts';
 import type { SignedFile, Workshop } from '../make/propose.ts';
+import type { TimestampJson } from '../metadata.ts';
 import { roleOfPath } from '../roles.ts';
 import { createFolderStorage } from '../storage/folder-storage.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -68,6 +69,12 @@ export class StateFolder implements Workshop, Disposable {
   async root(which: 'first' | 'newest'): Promise<Buffer | null> {
     if (which === 'first') return await this.storage.read(metadataFile('root', 1));
     return (await readRoot(this.storage))?.bytes ?? null;
+  }
+
+  /** The version of the timestamp that was published last; null before that. */
+  async version(): Promise<number | null> {
+    const bytes = await this.storage.read(TIMESTAMP_FILE);
+    return bytes === null ? null : readDocument<TimestampJson>(bytes, 'timestamp').signed.version;
   }
 
   /** Whether a control plane publishes this folder: whoever else did would leave out its lists. */
