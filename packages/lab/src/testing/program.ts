@@ -88,7 +88,7 @@ function environment(temporaryFolder: string): NodeJS.ProcessEnv {
 /** Runs `rozan ARGS` to its end. */
 export async function runRozan(args: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
   const child = spawn(process.execPath, [ROZAN, ...args], {
-    env: environment(tmpdir()),
+    env: { ...environment(tmpdir()), ...options.env },
     signal: AbortSignal.timeout(RUN_MS),
     killSignal: 'SIGKILL',
   });
