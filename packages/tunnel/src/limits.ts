@@ -89,9 +89,12 @@ export const MAX_BOND_CARRIERS = 8;
 
 /**
  * A carrier on which bytes are awaited is suspect after `SUSPECT_MS` of silence, on a slow path after `SUSPECT_ROUND_TRIPS` × smoothed round
- * trip, though no longer than after `SUSPECT_MS` and two round trips.
+ * trip, though no longer than after `SLOW_SUSPECT_MS` and two round trips.
  */
 export const SUSPECT_MS = 3000;
+/** A path on which a handshake took so long is so slow that a spare carrier for nothing would cost more than waiting longer does. */
+export const SLOW_HANDSHAKE_MS = 1000;
+export const SLOW_SUSPECT_MS = 5000;
 export const SUSPECT_ROUND_TRIPS = 8;
 /** With streams open, a silent carrier is pinged after a random time around this; the time doubles while nothing else happens. */
 export const FIRST_PING_MS = 2000;

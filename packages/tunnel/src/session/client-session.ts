@@ -6,6 +6,8 @@ import {
   ATTACH_BACKOFF_MIN_MS,
   FIRST_PING_MS,
   MAX_PING_MS,
+  SLOW_HANDSHAKE_MS,
+  SLOW_SUSPECT_MS,
   SPARE_ATTACH_MS,
   SPARE_BACKOFF_MAX_MS,
   SUSPECT_MS,
@@ -259,8 +261,12 @@ export class ClientSession {
     const nowMs = this.#env.clock.monotonicMs();
     const { smoothedRttMs } = carrier.ledger;
     // After a line has become slow, the smoothed round trip may be the queue of many seconds that was on its way then.
-    const waitMs = Math.min(SUSPECT_ROUND_TRIPS * smoothedRttMs, SUSPECT_MS + 2 * smoothedRttMs);
-    const patienceMs = Math.max(this.#silence.suspectMs, waitMs);
+    const waitMs = Math.min(SUSPECT_ROUND_TRIPS * smoothedRttMs, SLOW_SUSPECT_MS + 2 * smoothedRttMs);
+    const handshakeMs = this.#attached.get(carrier)?.link.roundTripMs ?? 0;
+    const { suspectMs } = this.#silence;
+    const isSlow = handshakeMs >= SLOW_HANDSHAKE_MS;
+    const slowMs = isSlow ? Math.min(SLOW_SUSPECT_MS, (SLOW_SUSPECT_MS / SUSPECT_MS) * suspectMs) : 0;
+    const patienceMs = Math.max(suspectMs, slowMs, waitMs);
     const isSilent = carrier.silentMs(nowMs) >= patienceMs - LONGEST_WATCH_MS;
     this.#check(carrier);
     if (!carrier.usable) {
