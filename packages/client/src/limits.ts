@@ -100,6 +100,8 @@ export const ENTRY_BOUNDS = {
 } as const;
 /** How often a client looks for a newer publication, as a range; less often when nobody has used it for an hour. */
 export const LIST_REFRESH_MS = { usual: [60_000, 90_000], idle: [600_000, 1_200_000], idleAfterMs: 3_600_000 } as const;
+/** After a failure, while there is no session: so soon, and each time twice as long. */
+export const LIST_RETRY_MS = 2000;
 /** How often it looks for entries that a person has put into its folder. */
 export const ADDED_LOOK_MS = 3000;
 /** The files of entries, and of those that were added by hand. */

@@ -10,7 +10,7 @@ import {
 import type { CancelTimer, Conn, Env, SocketAddress } from '@rozan/tunnel';
 import type { LinkedEntry } from '../entries.ts';
 import type { MemoryStore } from '../establish/way-memory.ts';
-import { LIST_REFRESH_MS } from '../limits.ts';
+import { LIST_REFRESH_MS, LIST_RETRY_MS } from '../limits.ts';
 import { type BookChange, EntryBook } from './entry-book.ts';
 
 /** Where tactics are in a publication, and how long they may be (docs/spec/tactics.md §1). */
@@ -60,6 +60,7 @@ export class ListKeeper implements Disposable {
   /** Of the list that was taken last. */
   #listVersion = 0;
   #complaint: string | null = null;
+  #failures = 0;
   #usedMs: number;
 
   private constructor(env: Env, options: ListKeeperOptions, book: EntryBook) {
@@ -138,8 +139,10 @@ export class ListKeeper implements Disposable {
         this.#env.log({ event: 'publication.refreshed', version, isNew, validity });
       }
       this.#complaint = null;
+      this.#failures = 0;
     } catch (error) {
       if (signal.aborted) throw error;
+      this.#failures += 1;
       this.#complain(error);
       throw error;
     }
@@ -164,7 +167,10 @@ export class ListKeeper implements Disposable {
     if (this.#client?.isUsed() !== false) this.#usedMs = nowMs;
     const { usual, idle, idleAfterMs } = LIST_REFRESH_MS;
     const { refreshMs = nowMs - this.#usedMs < idleAfterMs ? usual : idle } = this.#options;
-    return refreshMs[0] + this.#env.random.fraction() * (refreshMs[1] - refreshMs[0]);
+    const waitMs = refreshMs[0] + this.#env.random.fraction() * (refreshMs[1] - refreshMs[0]);
+    // Somebody waits for a way in, and this may be it.
+    const isWanting = this.#failures > 0 && this.#client?.isLive() === false;
+    return isWanting ? Math.min(waitMs, LIST_RETRY_MS * 2 ** Math.min(10, this.#failures - 1)) : waitMs;
   }
 
   #later(waitMs: number): void {

@@ -102,6 +102,8 @@ export class Establisher {
     const stages = await this.#stages(avoid);
     signal.throwIfAborted();
     const ways = stages.remembered.length + stages.sample.length + stages.rest.length;
+    // A client without entries gets some meanwhile: it must not sit out a round with nothing to try.
+    if (ways === 0) throw new TunnelError('unreachable', 'no way to any relay is known');
     const account = this.#options.explain ? new Account(env) : null;
     const tactics = this.#options.tactics?.() ?? {};
     const firstPatienceMs = tactics.patienceMs ?? FIRST_PATIENCE_MS;

@@ -132,6 +132,35 @@ test('a client whose relays are all blocked comes back through a mirror, and thr
   await fourth[Symbol.asyncDispose]();
 });
 
+test('a client whose brand holds no entry gets some from a mirror, and keeps them', {
+  timeout: 200_000,
+}, async (context) => {
+  const network = await startNetwork(context);
+  await network.admit('one');
+  const brand = { ...(await network.brand(1)), entries: [] };
+  let book: string | null = null;
+  const start = (mirrors: readonly string[]) =>
+    createBrandClient(
+      {
+        ...{ brand: { ...brand, mirrors }, socks: ANY, http: ANY },
+        publicationFolder: join(network.path, 'client', 'publication'),
+        book: {
+          read: async () => book,
+          write: async (text) => {
+            book = text;
+          },
+        },
+      },
+      network.env,
+    );
+  {
+    await using client = await start(brand.mirrors);
+    await fetchPage(client, network.site);
+  }
+  await using again = await start([]);
+  await fetchPage(again, network.site);
+});
+
 test('a relay reports, and is what the control plane tells it to be', { timeout: 200_000 }, async (context) => {
   const network = await startNetwork(context);
   const { operators } = network;
