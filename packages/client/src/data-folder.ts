@@ -9,6 +9,7 @@ const ENTRIES_FILE = 'entries.txt';
 const BRAND_FILE = 'brand.json';
 const BOOK_FILE = 'entries.json';
 const ADDED_FILE = 'added.txt';
+const TAKEN_FILE = 'added.taken.txt';
 const MEMORY_FILE = 'ways.json';
 const TACTICS_FILE = 'tactics.json';
 const SETTINGS_FILE = 'settings.json';
@@ -80,22 +81,32 @@ export class ClientFolder {
 
   /** Puts share links where the client that runs on this folder, or its next start, finds them. */
   async addLinks(links: readonly string[]): Promise<void> {
-    const before = await this.addedLinks();
+    const before = await this.#linksIn(ADDED_FILE);
     await this.#replace(ADDED_FILE, [...new Set([...before, ...links])].map((link) => `${link}\n`).join(''));
   }
 
-  /** Share links that a person has put there. */
+  /** Share links that a person has put there, set apart: what is put there from now on is for the next time. */
   async addedLinks(): Promise<string[]> {
-    const text = await readFile(join(this.#path, ADDED_FILE), 'utf8').catch(() => '');
+    const [added, taken] = [join(this.#path, ADDED_FILE), join(this.#path, TAKEN_FILE)];
+    const isTaken = await access(taken).then(
+      () => true,
+      () => false,
+    );
+    if (!isTaken) await rename(added, taken).catch(() => {});
+    return await this.#linksIn(TAKEN_FILE);
+  }
+
+  /** Those that were set apart are known by now. */
+  async forgetAdded(): Promise<void> {
+    await rm(join(this.#path, TAKEN_FILE), { force: true });
+  }
+
+  async #linksIn(name: string): Promise<string[]> {
+    const text = await readFile(join(this.#path, name), 'utf8').catch(() => '');
     return text
       .slice(0, MAX_ENTRIES_FILE_BYTES)
       .split('\n')
       .filter((line) => line !== '');
-  }
-
-  /** They have been taken. */
-  async forgetAdded(): Promise<void> {
-    await rm(join(this.#path, ADDED_FILE), { force: true });
   }
 
   /** Where what was learnt of ways to relays is kept. */

@@ -49,6 +49,7 @@ export async function createBrandClient(config: BrandClientConfig, env: Env): Pr
   const { pool } = client;
   keeper.follow({
     isLive: () => pool.isLive(),
+    isPaused: () => pool.isPaused,
     isUsed: () => pool.sessions.some(({ client: { session } }) => session.streamCount > 0),
     open: async (target, signal): Promise<Conn> => pool.open(target, signal === undefined ? {} : { signal }),
     workingTags: () => (pool.isLive() ? pool.sessions.map(({ dialer }) => dialer.entry.tag) : []),

@@ -21,6 +21,8 @@ const MAX_TACTICS_BYTES = 72 * 1024;
 export interface ListedClient {
   /** Whether a session is up. */
   isLive(): boolean;
+  /** Whether somebody has switched it off. */
+  isPaused(): boolean;
   /** Whether somebody uses it right now. */
   isUsed(): boolean;
   /** Opens a stream through the tunnel. */
@@ -57,8 +59,8 @@ export class ListKeeper implements Disposable {
   #fetcher: Fetcher | null = null;
   #client: ListedClient | null = null;
   #cancelTimer: CancelTimer = () => {};
-  /** Of the list that was taken last. */
-  #listVersion = 0;
+  /** Of the publication whose list was taken last. */
+  #takenVersion = 0;
   #complaint: string | null = null;
   #failures = 0;
   #usedMs: number;
@@ -130,12 +132,13 @@ export class ListKeeper implements Disposable {
     const { bucket, entryKey } = this.#options.brand;
     try {
       const { version, isNew, validity } = await fetcher.refresh({ signal });
-      if (isNew || this.#listVersion === 0) {
+      // Not `isNew`: a list that broke off has to be fetched again, though its publication is known by then.
+      if (version !== this.#takenVersion) {
         const list = await fetcher.entryList(bucket, { signal });
         const links = list.entries.flatMap((bytes) => linkOf(bytes, entryKey));
-        this.#listVersion = list.version;
         // A list with nothing in it that we can read would leave nobody a way in.
         if (links.length > 0) await this.#changed(this.#book.follow(links, this.#env.clock.wallMs()));
+        this.#takenVersion = version;
         this.#env.log({ event: 'publication.refreshed', version, isNew, validity });
       }
       this.#complaint = null;
@@ -184,9 +187,13 @@ export class ListKeeper implements Disposable {
   }
 
   async #round(): Promise<void> {
+    // Who has switched it off wants nothing to be asked for.
+    if (this.#client?.isPaused() === true) return;
     const nowMs = this.#env.clock.wallMs();
     const worked = (this.#client?.workingTags() ?? []).map((tag) => this.#book.noteWorked(tag, nowMs));
-    const { removed } = this.#book.prune(this.#client?.attestedMs() ?? nowMs);
+    // This machine's clock may be what is wrong: only a relay's word ends entries.
+    const attestedMs = this.#client?.attestedMs() ?? null;
+    const removed = attestedMs === null ? 0 : this.#book.prune(attestedMs).removed;
     if (removed > 0) await this.#changed({ added: 0, removed });
     else if (worked.includes(true)) await this.#options.book.write(this.#book.format());
     await this.refresh();
@@ -194,8 +201,9 @@ export class ListKeeper implements Disposable {
 
   async #changed({ added, removed }: BookChange): Promise<void> {
     if (added + removed === 0) return;
-    await this.#options.book.write(this.#book.format());
+    // They are of use though they may not be kept: a disk may be full.
     this.#client?.setEntries(this.entries);
+    await this.#options.book.write(this.#book.format());
     this.#env.log({ event: 'entries.changed', count: this.#book.size, added, removed });
   }
 

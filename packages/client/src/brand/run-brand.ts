@@ -60,7 +60,8 @@ export async function startWithBrand(env: Env, start: BrandStart): Promise<Brand
   let isOver = false;
   let cancel = env.clock.setTimer(0, () => {});
   const look = async (): Promise<void> => {
-    await takeAdded(client, folder);
+    // What cannot be read or kept now, on a full disk for one, is looked at again.
+    await takeAdded(client, folder).catch(() => {});
     if (!isOver) cancel = env.clock.setTimer(ADDED_LOOK_MS, () => void look());
   };
   await look();
