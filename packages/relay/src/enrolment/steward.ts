@@ -93,9 +93,10 @@ export class Steward implements AsyncDisposable {
       },
     );
     const reply = await this.#ask({ method: 'POST', path: '/relays/report', body });
+    if (Object(reply).settingsVersion !== this.#settings.version) await this.#follow();
+    // Not before: settings that cannot be read would be asked for without a pause.
     if (this.#failures > 0) this.#env.log({ event: 'control.reached' });
     this.#failures = 0;
-    if (Object(reply).settingsVersion !== this.#settings.version) await this.#follow();
   }
 
   #ask(request: Pick<ControlRequest, 'method' | 'path' | 'body'>): Promise<unknown> {
