@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { root } from './runtime.mjs';
 
 const modules = join(root, 'node_modules');
+const appFolder = join(root, 'packages', 'client', 'ui');
+/** Installed where its own TypeScript can lie beside it, which is an older one than ours. */
+const svelteCheck = dirname(createRequire(join(appFolder, 'package.json')).resolve('svelte-check/package.json'));
 
 /** What `npm run check` looks at. Each is a program of Node, run on our own. */
 const steps = [
@@ -15,6 +19,14 @@ const steps = [
       '--error-on-warnings',
       '--no-errors-on-unmatched',
       '--max-diagnostics=100',
+    ],
+  },
+  {
+    name: 'types of the app',
+    args: [
+      join(svelteCheck, 'bin', 'svelte-check'),
+      ...['--workspace', appFolder, '--tsconfig', join(appFolder, 'tsconfig.json')],
+      '--fail-on-warnings',
     ],
   },
   { name: 'unused code', args: [join(modules, 'knip', 'bin', 'knip.js'), '--no-progress'] },

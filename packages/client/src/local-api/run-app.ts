@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { type Brand, homeOf } from '@rozan/publication';
 import { type Env, type Log, type LogEvent, TunnelError, type UpstreamProxy } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
@@ -11,12 +10,11 @@ import { openSystemProxy } from '../system-proxy/open-system-proxy.ts';
 import type { SystemProxy } from '../system-proxy/system-proxy.ts';
 import { ApiFailure } from './api-error.ts';
 import type { Settings } from './api-types.ts';
+import { buildApp } from './app-build.ts';
 import type { EntrySource } from './entry-source.ts';
 import { createLocalApi, type LocalApi, type SystemProxySwitch } from './local-api.ts';
 import { SettingsStore, type StoredSettings } from './settings-store.ts';
 
-/** Where the app is when it has been built. */
-const APP_FOLDER = resolve(import.meta.dirname, '../../ui/dist');
 /** Of all addresses of this machine. */
 const ANY_HOST = '0.0.0.0';
 /** What no part of the client does yet. */
@@ -124,7 +122,7 @@ export async function startApp(env: Env, options: AppOptions): Promise<LocalApi>
       systemProxy: systemProxy === null ? null : switchOf(systemProxy, client),
       isShared: !(isLoopbackHost(socks.host) && isLoopbackHost(http.host)),
       version: manifest.version,
-      appFolder: APP_FOLDER,
+      appFolder: await buildApp(env.log),
       storeUrl: folder === null ? null : (url) => folder.appLink.write(`${url}\n`),
       homePage: () => (brand === null ? null : homeOf(brand, parsed.tactics?.country ?? null)),
     });
