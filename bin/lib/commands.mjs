@@ -16,6 +16,7 @@ export const commands = {
     module: 'packages/control/src/brand-main.ts',
     summary: 'brand files, from which clients start: build, show',
   },
+  app: { module: 'packages/client/src/app-main.ts', summary: 'open the app of a client that runs with --ui' },
   proxy: {
     module: 'packages/client/src/proxy-main.ts',
     summary: "have the system use a client's proxies, or no longer: on, off",

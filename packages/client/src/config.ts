@@ -27,6 +27,8 @@ export interface ClientArguments {
   readonly tactics: TacticsArguments | null;
   /** Where the app and its API are served; null for nowhere. */
   readonly ui: SocketAddress | null;
+  /** Open the app in the person's browser. */
+  readonly opensApp: boolean;
   /** Proxies whose address was said, and so stands above the settings. */
   readonly saidProxies: ReadonlySet<'socks' | 'http'>;
 }
@@ -60,6 +62,7 @@ interface RawOptions {
   readonly country?: string;
   readonly asn?: string;
   readonly ui?: string;
+  readonly open?: boolean;
 }
 
 /** A carrier's limits are drawn between this share of what was asked for and all of it. */
@@ -118,6 +121,15 @@ function uiAddress(text: string | undefined): SocketAddress | null {
   });
 }
 
+function opensApp({ open = false, ui }: RawOptions): boolean {
+  if (open && ui === undefined) {
+    throw new ProgramError(EXIT_CODE.usage, '--open opens the app, which is served with --ui', {
+      remedy: 'Say --ui 127.0.0.1:7777 --open.',
+    });
+  }
+  return open;
+}
+
 function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
@@ -145,6 +157,7 @@ function createCommand(): Command {
     .option('--country <code>', 'the country that you are in, such as IR, for tactics')
     .option('--asn <number>', 'the autonomous system that you are in, such as 44244, for tactics')
     .option('--ui <host:port>', 'serve the app at this address of this machine, such as 127.0.0.1:7777')
+    .option('--open', 'with --ui: open the app in your browser')
     .option('--explain', 'tell what is tried, and why it fails')
     .option('--json', 'print events as JSON lines')
     .addHelpText(
@@ -177,6 +190,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     explain: options.explain ?? false,
     tactics: tacticsArguments(options),
     ui: uiAddress(options.ui),
+    opensApp: opensApp(options),
     saidProxies: new Set((['socks', 'http'] as const).filter((name) => command.getOptionValueSource(name) === 'cli')),
   };
 }

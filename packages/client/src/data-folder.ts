@@ -14,6 +14,7 @@ const MEMORY_FILE = 'ways.json';
 const TACTICS_FILE = 'tactics.json';
 const SETTINGS_FILE = 'settings.json';
 const APP_LINK_FILE = 'app-link';
+const APP_PAGE_FILE = 'open-app.html';
 const SYSTEM_PROXY_FILE = 'system-proxy.json';
 
 /** Where a client keeps its entries, and what it has learnt of ways to them: a folder for its user alone (0700), written atomically. */
@@ -132,6 +133,12 @@ export class ClientFolder {
   /** Where the URL lies by which its user, and nobody else, can open the app. */
   get appLink(): MemoryStore {
     return this.#storeIn(APP_LINK_FILE);
+  }
+
+  /** Keeps a page for a browser that opens files; gives its path. */
+  async storeAppPage(page: string): Promise<string> {
+    await this.#replace(APP_PAGE_FILE, page);
+    return join(this.#path, APP_PAGE_FILE);
   }
 
   /** Writing replaces the file, one write after the other. */

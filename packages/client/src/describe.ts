@@ -43,6 +43,8 @@ export function describe(event: LogEvent): string | null {
       return `A Tor transport cannot be used: ${event.reason}.`;
     case 'memory.unwritable':
       return 'What was learnt about ways to relays could not be written; it is remembered until the end.';
+    case 'app.unopened':
+      return 'No browser could be opened. Open the app yourself, by the address above, or later by that of rozan app --print.';
     case 'app.unbuilt':
       return 'The app could not be built, so there is nothing to open; the proxies work without it. `node packages/client/ui/build.mjs` says why.';
     case 'tactics.refused':

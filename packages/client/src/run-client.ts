@@ -23,6 +23,7 @@ import { type LinkedEntry, readEntries } from './entries.ts';
 import { describeEstablish } from './establish/describe-establish.ts';
 import { handOnNames } from './establish/name-resolver.ts';
 import { brandSource, type EntrySource, ownSource } from './local-api/entry-source.ts';
+import { openApp } from './local-api/open-app.ts';
 import { EventTap, openAppParts, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
 import type { SettingsStore } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
@@ -178,6 +179,13 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
     const url = app.openUrl();
     output.say(`App:         ${url}\nOpen it within a minute; Ctrl-C ends it.`);
     output.ready({ socks, http, ui: url });
+    if (parsed.opensApp && folder !== null) {
+      // Somebody without a browser has everything else.
+      await openApp(folder, app.openUrl()).then(
+        () => output.log({ event: 'app.opened' }),
+        () => output.log({ event: 'app.unopened' }),
+      );
+    }
   }
   await untilAborted(signal);
   return EXIT_CODE.fine;

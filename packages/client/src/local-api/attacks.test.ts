@@ -55,6 +55,11 @@ apiTest("pages of others are refused: elsewhere's, and those of another program 
   for (const site of ['cross-site', 'same-site']) {
     assert.match(await world.raw(head(world, [`Sec-Fetch-Site: ${site}`])), /^HTTP\/1\.1 403/, site);
   }
+  const going = ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate'];
+  const visit = (path: string, dest: string) => world.raw(head(world, [...going, `Sec-Fetch-Dest: ${dest}`], { path }));
+  assert.match(await visit('/', 'document'), /^HTTP\/1\.1 200/);
+  assert.match(await visit('/', 'iframe'), /^HTTP\/1\.1 403/);
+  assert.match(await visit('/api/state', 'document'), /^HTTP\/1\.1 403/);
   const preflight = head(world, ['Origin: https://evil.example', 'Access-Control-Request-Method: PUT']);
   const answer = await world.raw(preflight.replace('GET', 'OPTIONS'));
   assert.match(answer, /^HTTP\/1\.1 403/);

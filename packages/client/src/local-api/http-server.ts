@@ -36,6 +36,8 @@ export interface ApiServerOptions {
 
 /** Marks routes that need no token. */
 const OPEN = { isOpen: true } as const;
+/** The route of the app's files. */
+const APP_FILES = '/*';
 
 function failureOf(error: unknown): ApiFailure {
   if (error instanceof ApiFailure) return error;
@@ -78,8 +80,8 @@ function addGuards(
 ): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
-    expectOwnRequest(request.headers, options.hosts());
-    const { config } = request.routeOptions;
+    const { config, url } = request.routeOptions;
+    expectOwnRequest(request.headers, options.hosts(), request.method === 'GET' && url === APP_FILES);
     if (request.is404 || ('isOpen' in config && config.isOpen === true)) return;
     const token = tokenOf(request.headers);
     if (token === null || !keys.isToken(token)) {
@@ -121,7 +123,7 @@ function addRoutes(app: FastifyInstance, { actions, streams, files, version }: A
   });
   const document = openApiDocument(API_ROUTES, version);
   app.get('/api/openapi.json', async () => document);
-  app.get('/*', { config: OPEN }, (request, reply) => sendFile(files, request, reply));
+  app.get(APP_FILES, { config: OPEN }, (request, reply) => sendFile(files, request, reply));
 }
 
 function createApp(options: ApiServerOptions): { readonly app: FastifyInstance; readonly server: Server } {

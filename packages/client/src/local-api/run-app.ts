@@ -98,7 +98,7 @@ export function upstreamOf({ upstreamProxy: upstream }: StoredSettings): Upstrea
 
 /** What `startApp` takes. */
 export interface AppOptions {
-  readonly parsed: ClientArguments;
+  readonly parsed: Pick<ClientArguments, 'ui' | 'socks' | 'http' | 'tactics'>;
   readonly client: Client;
   readonly source: EntrySource;
   readonly brand: Brand | null;

@@ -1,6 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type BrandClient, ClientFolder, findBrand, startWithBrand } from '@rozan/client';
+import {
+  type BrandClient,
+  brandSource,
+  ClientFolder,
+  EventTap,
+  findBrand,
+  openAppParts,
+  startApp,
+  startWithBrand,
+} from '@rozan/client';
 import type { AllowRule } from '@rozan/relay';
 import { type Env, formatAddress, parseAddress, type SocketAddress } from '@rozan/tunnel';
 import { createPrivateFolder } from '@rozan/tunnel/data-folder';
@@ -14,6 +23,8 @@ import { createDemoSite, type DemoSite } from './site.ts';
 export interface DemoConfig {
   readonly socks: SocketAddress;
   readonly http: SocketAddress;
+  /** Where the client's app is served; a free port unless said. */
+  readonly ui?: SocketAddress | undefined;
   /** Where the control plane listens; a free port unless said. */
   readonly control?: SocketAddress | undefined;
   /** Where the network keeps its things; a folder of its own that goes away with the demo if null. */
@@ -25,6 +36,8 @@ export interface DemoConfig {
 /** A whole network on this machine. */
 export interface Demo extends AsyncDisposable {
   readonly client: BrandClient;
+  /** A URL of its app that is good once, and for a minute. */
+  appUrl(): string;
   readonly relays: readonly WorldRelay[];
   readonly site: DemoSite;
   /** The URL of the control plane, */
@@ -49,6 +62,33 @@ async function controlAddress(env: Env, folder: string, wanted: SocketAddress | 
   return address;
 }
 
+interface ClientStart {
+  readonly config: DemoConfig;
+  readonly folder: string;
+  readonly brandFile: string;
+  readonly stack: AsyncDisposableStack;
+}
+
+/** Starts the client, and its app. Its settings last until the end, and the system's own are not touched: it is only a demo. */
+async function startClient(
+  env: Env,
+  { config, folder: path, brandFile, stack }: ClientStart,
+): Promise<Pick<Demo, 'client' | 'appUrl'>> {
+  const folder = await ClientFolder.open(path);
+  const brand = await findBrand(folder, brandFile);
+  if (brand === null) throw new Error('the brand file is there');
+  const tap = new EventTap(env.log, { explain: false });
+  const bare = { ...env, log: tap.log };
+  const { socks, http, ui = { host: '127.0.0.1', port: 0 } } = config;
+  const parts = stack.use(await openAppParts(bare, null));
+  const client = stack.use(await startWithBrand(bare, { brand, folder, entrySources: [], socks, http, explain: true }));
+  const parsed = { ui, socks, http, tactics: null };
+  const app = stack.use(
+    await startApp(bare, { parsed, client, source: brandSource(client), brand, folder, parts, tap }),
+  );
+  return { client, appUrl: () => app.openUrl() };
+}
+
 /** Starts a control plane, relays that enrol with it, a mirror of what it publishes, a client that starts from a brand file, and a web site to fetch. */
 export async function createDemo(config: DemoConfig, env: Env): Promise<Demo> {
   await using stack = new AsyncDisposableStack();
@@ -68,14 +108,10 @@ export async function createDemo(config: DemoConfig, env: Env): Promise<Demo> {
     relays.push(stack.use(await admitRelay(quiet, { operators, folder: join(path, name), name, egressAllow })));
   }
   const brandFile = await operators.brandFile(RELAYS.length);
-  const clientFolder = await ClientFolder.open(join(path, 'client'));
-  const brand = await findBrand(clientFolder, brandFile);
-  if (brand === null) throw new Error('the brand file is there');
-  const { socks, http } = config;
-  const client = stack.use(await startWithBrand(env, { brand, folder: clientFolder, entrySources: [], socks, http }));
+  const { client, appUrl } = await startClient(env, { config, folder: join(path, 'client'), brandFile, stack });
   const running = stack.move();
   return {
-    ...{ client, relays, site, brandFile },
+    ...{ client, appUrl, relays, site, brandFile },
     control: operators.control.origin,
     loginLink: operators.control.loginLink,
     publication: mirror.url,

@@ -21,6 +21,7 @@ interface RawOptions {
   readonly json?: boolean;
   readonly socks: string;
   readonly http: string;
+  readonly ui: string;
   readonly control: string;
   readonly data?: string;
   readonly egressAllow?: string[];
@@ -30,6 +31,7 @@ interface RawOptions {
 interface Places {
   readonly socks: string;
   readonly http: string;
+  readonly ui: string;
   readonly site: string;
   readonly control: string;
   readonly publication: string;
@@ -42,6 +44,7 @@ function createCommand(): Command {
     .description('A whole network on this machine: a control plane, three relays, a client, and a web site to fetch.')
     .option('--socks <host:port>', 'where the SOCKS proxy listens', '127.0.0.1:1080')
     .option('--http <host:port>', 'where the HTTP proxy listens', '127.0.0.1:8080')
+    .option('--ui <host:port>', "where the client's app is served; a free port without", '127.0.0.1:0')
     .option('--control <host:port>', 'where the control plane listens; a free port without', '127.0.0.1:0')
     .option('--data <dir>', 'keep the network in this folder instead of a temporary one')
     .option('--egress-allow <cidr>', 'let the relays reach this network too; repeatable', collect)
@@ -52,6 +55,7 @@ function configOf(options: RawOptions): DemoConfig {
   return {
     socks: addressOption('--socks', options.socks),
     http: addressOption('--http', options.http),
+    ui: addressOption('--ui', options.ui),
     control: addressOption('--control', options.control),
     folder: options.data ?? null,
     egressAllow: (options.egressAllow ?? []).map(allowOption),
@@ -59,10 +63,11 @@ function configOf(options: RawOptions): DemoConfig {
 }
 
 /** The text for a person once everything runs. */
-function welcome({ socks, http, site, control, publication, brand, login }: Places): string {
+function welcome({ socks, http, ui, site, control, publication, brand, login }: Places): string {
   const loginLine = login === undefined ? '' : `\n  first login    ${login}`;
   return `A network of a control plane, three relays and a client runs on this machine.
 
+  app            ${ui}
   SOCKS proxy    ${socks}
   HTTP proxy     ${http}
   demo site      ${site}
@@ -70,6 +75,7 @@ function welcome({ socks, http, site, control, publication, brand, login }: Plac
   publication    ${publication}
   brand file     ${brand}
 
+Open the app in a browser, within a minute (its link is good once).
 Try:  curl -x http://${http} ${site}
       curl --socks5-hostname ${socks} ${site}bytes/100 -o /dev/null
 
@@ -98,7 +104,7 @@ async function runDemo(args: readonly string[], signal: AbortSignal): Promise<nu
   const http = addressText(demo.client.proxies.http);
   const { control, publication, brandFile: brand, loginLink, site } = demo;
   const login = loginLink === null ? {} : { login: loginLink };
-  const places = { socks, http, site: site.url, control, publication, brand, ...login };
+  const places = { socks, http, ui: demo.appUrl(), site: site.url, control, publication, brand, ...login };
   const relays = demo.relays.map(({ address }: { address: SocketAddress }) => formatAddress(address));
   output.say(welcome(places));
   output.ready({ ...places, relays });

@@ -30,7 +30,7 @@ export async function openAppBrowser(args: readonly string[] = []): Promise<AppB
       context.setDefaultTimeout(PAGE_MS);
       context.on('request', (request) => {
         const { protocol, hostname } = new URL(request.url());
-        if (!['blob:', 'data:'].includes(protocol) && hostname !== '127.0.0.1') foreign.push(request.url());
+        if (!['blob:', 'data:', 'file:'].includes(protocol) && hostname !== '127.0.0.1') foreign.push(request.url());
       });
       context.on('weberror', (error) => errors.push(error.error().message));
       context.on('console', (message) => {
