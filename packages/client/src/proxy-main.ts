@@ -32,7 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
     await proxy.on({ host: http.host, socksPort: socks.port, httpPort: http.port }).catch((cause: unknown) => {
       throw new ProgramError(EXIT_CODE.failure, 'the proxy of this system cannot be set', {
         cause,
-        remedy: `Set it by hand: HTTP ${options.http}, SOCKS ${options.socks}. GNOME and KDE are known, from inside of their session.`,
+        remedy: `Set it by hand: HTTP ${options.http}, SOCKS ${options.socks}. Windows, macOS, GNOME and KDE are known, the last two from inside of their session.`,
       });
     });
   }

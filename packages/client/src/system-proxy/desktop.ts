@@ -26,9 +26,13 @@ export interface Desktop {
   readonly name: string;
   /** Every value that `wanted` names, as it is now, in the same order. Rejects where this is not such a desktop. */
   read(run: RunCommand): Promise<readonly Value[]>;
-  /** The values that make the system use these proxies, the one that turns it on last. */
-  wanted(place: ProxyPlace): readonly Value[];
+  /** The key of the one value that turns all of it on; null where each value does so by itself. */
+  readonly switchKey: string | null;
+  /** The values that make the system use these proxies, the one that turns it on last. `before`: what `read` has given. */
+  wanted(place: ProxyPlace, before: readonly Value[]): readonly Value[];
   write(run: RunCommand, value: Value): Promise<void>;
+  /** Whether a value is what is seen for a moment while `before` is put back, where that takes two commands. */
+  isPassing?(now: string | null, before: string | null): boolean;
   /** Tells programs that run of the change, where that takes another command. */
   announce(run: RunCommand): Promise<void>;
 }

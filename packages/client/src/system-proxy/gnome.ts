@@ -26,6 +26,7 @@ const KEYS: readonly string[] = valuesOf({ host: '', socksPort: 0, httpPort: 0 }
 /** GNOME, and what else reads its settings, by `gsettings`. */
 export const gnome: Desktop = {
   name: 'gnome',
+  switchKey: `${SCHEMA} mode`,
   wanted: valuesOf,
   read: async (run) => {
     const values: Value[] = [];

@@ -19,6 +19,7 @@ const KEYS: readonly string[] = valuesOf({ host: '', socksPort: 0, httpPort: 0 }
 export function kde(version: 5 | 6): Desktop {
   return {
     name: `kde${version}`,
+    switchKey: 'ProxyType',
     wanted: valuesOf,
     read: async (run) => {
       const values: Value[] = [];

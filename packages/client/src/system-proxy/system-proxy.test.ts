@@ -8,11 +8,13 @@ import { ClientFolder } from '../data-folder.ts';
 import type { MemoryStore } from '../establish/way-memory.ts';
 import { gnome } from './gnome.ts';
 import { kde } from './kde.ts';
+import { macos } from './macos.ts';
 import { parseSaved, SystemProxy } from './system-proxy.ts';
 import { FakeDesktop } from './testing/fake-desktop.ts';
+import { windows } from './windows.ts';
 
 const PLACE = { host: '127.0.0.1', socksPort: 1080, httpPort: 8080 };
-const DESKTOPS = [gnome, kde(6), kde(5)];
+const DESKTOPS = [gnome, kde(6), kde(5), macos, windows];
 
 const GNOME_BEFORE = {
   'org.gnome.system.proxy mode': "'none'",
@@ -25,7 +27,29 @@ const GNOME_BEFORE = {
   'org.gnome.system.proxy.socks port': '0',
   'org.gnome.desktop.interface color-scheme': "'prefer-dark'",
 };
+const MACOS_BEFORE = {
+  'Wi-Fi/webproxy': 'Yes proxy.work 3128',
+  'Wi-Fi/securewebproxy': 'No proxy.work 3128',
+  'Wi-Fi/socksfirewallproxy': 'No old.work 1081',
+  'Wi-Fi/autoproxyurl': 'on',
+  'Wi-Fi/proxyautodiscovery': 'off',
+  'Wi-Fi/proxybypassdomains': 'work.example\n*.local',
+  'USB LAN 2/webproxy': 'No old.work 80',
+  'USB LAN 2/securewebproxy': 'No old.work 80',
+  'USB LAN 2/socksfirewallproxy': 'No old.work 80',
+  'USB LAN 2/autoproxyurl': 'off',
+  'USB LAN 2/proxyautodiscovery': 'on',
+  'USB LAN 2/proxybypassdomains': '',
+};
+const WINDOWS_BEFORE = {
+  ProxyEnable: 'REG_DWORD 0x0',
+  ProxyOverride: 'REG_SZ *.work;<local>',
+  AutoConfigURL: 'REG_SZ http://wpad.work/proxy.pac',
+  User_Agent: 'REG_SZ Mozilla/4.0',
+};
 const MACHINES = {
+  macos: () => new FakeDesktop(['networksetup'], MACOS_BEFORE),
+  windows: () => new FakeDesktop(['reg', 'powershell'], WINDOWS_BEFORE),
   gnome: () => new FakeDesktop(['gsettings'], GNOME_BEFORE),
   kde: () => new FakeDesktop(['kreadconfig6', 'kwriteconfig6', 'dbus-send'], { ProxyType: '2', NoProxyFor: 'work' }),
 };
@@ -51,8 +75,8 @@ for (const [name, create] of Object.entries(MACHINES)) {
     const proxy = await open(machine, memoryFile());
     assert.deepEqual(machine.changes, []);
     await proxy.on(PLACE);
-    assert.match(machine.changes.at(-1) ?? '', /mode|ProxyType/);
-    assert.match([...machine.values.values()].join(' '), /8080.*1080/);
+    assert.match(machine.changes.at(-1) ?? '', /mode|ProxyType|ProxyEnable|webproxy/);
+    assert.match([...machine.values.values()].join(' '), /8080/);
     await proxy.off();
     assert.deepEqual(new Map([...machine.values].sort()), new Map([...before].sort()));
     const { length } = machine.changes;
@@ -62,12 +86,30 @@ for (const [name, create] of Object.entries(MACHINES)) {
 
   test(`${name}: killed after any change, the next start has it as it was`, async () => {
     const before = new Map([...create().values].sort());
-    for (let survived = 0; survived <= 16; survived += 1) {
+    for (let survived = 0; survived <= 40; survived += 1) {
       const machine = create();
       const file = memoryFile();
       machine.changesLeft = survived;
       const killed = await open(machine, file);
       await killed.on(PLACE).catch(() => {});
+      machine.changesLeft = Number.POSITIVE_INFINITY;
+      const next = await open(machine, file);
+      assert.deepEqual(new Map([...machine.values].sort()), before, `after ${survived} changes`);
+      assert.equal(next.isForeign, false);
+    }
+  });
+}
+
+for (const [name, create] of Object.entries(MACHINES)) {
+  test(`${name}: killed while it is put back, the next start goes on with that`, async () => {
+    const before = new Map([...create().values].sort());
+    for (let survived = 0; survived <= 30; survived += 1) {
+      const machine = create();
+      const file = memoryFile();
+      const killed = await open(machine, file);
+      await killed.on(PLACE);
+      machine.changesLeft = survived;
+      await killed.off().catch(() => {});
       machine.changesLeft = Number.POSITIVE_INFINITY;
       const next = await open(machine, file);
       assert.deepEqual(new Map([...machine.values].sort()), before, `after ${survived} changes`);

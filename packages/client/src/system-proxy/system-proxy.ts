@@ -3,8 +3,10 @@ import { z } from 'zod';
 import type { MemoryStore } from '../establish/way-memory.ts';
 import type { Desktop, ProxyPlace, RunCommand, Value } from './desktop.ts';
 
+/** macOS has six for each of its networks. */
+const MAX_VALUES = 600;
 const valueSchema = z.strictObject({ key: z.string().max(200), text: z.string().max(4096).nullable() });
-const valuesSchema = z.array(valueSchema).max(64);
+const valuesSchema = z.array(valueSchema).max(MAX_VALUES);
 /** What was there before, and what we have put there: written before anything is changed. */
 const savedSchema = z.strictObject({ desktop: z.string(), before: valuesSchema, ours: valuesSchema });
 type Saved = z.output<typeof savedSchema>;
@@ -73,8 +75,8 @@ export class SystemProxy {
       if (desktop === null) throw new Error('there is no desktop here whose proxy can be set');
       await this.#restore();
       const { run, file } = this.#options;
-      const ours = desktop.wanted(place);
       const before = await desktop.read(run);
+      const ours = desktop.wanted(place, before);
       await file.write(`${JSON.stringify({ desktop: desktop.name, before, ours })}\n`);
       try {
         for (const value of ours) await desktop.write(run, value);
@@ -107,15 +109,17 @@ export class SystemProxy {
     const now = new Map((await desktop.read(run)).map(({ key, text }) => [key, text]));
     const before = new Map(saved.before.map(({ key, text }) => [key, text]));
     // What turns it on was written last, and goes first.
-    const changed = saved.ours.toReversed().filter(({ key, text }) => before.get(key) !== text);
+    // A network that is gone has nothing to be put back.
+    const changed = saved.ours.toReversed().filter(({ key, text }) => now.has(key) && before.get(key) !== text);
     // After a crash while it was being set a value may still be the one from before.
-    const isTheirs = ({ key, text }: Value) => now.get(key) !== text && now.get(key) !== before.get(key);
-    this.#isForeign = changed.some(isTheirs);
-    const switchKey = saved.ours.at(-1)?.key;
-    for (const { key, text } of changed) {
+    const isOurs = ({ key, text }: Value) =>
+      now.get(key) === text || (desktop.isPassing?.(now.get(key) ?? null, before.get(key) ?? null) ?? false);
+    this.#isForeign = changed.some((value) => !isOurs(value) && now.get(value.key) !== before.get(value.key));
+    for (const value of changed) {
+      const { key } = value;
       // Proxies of somebody else's stay turned on.
-      if (this.#isForeign && key === switchKey) continue;
-      if (now.get(key) === text) await desktop.write(run, { key, text: before.get(key) ?? null });
+      if (this.#isForeign && key === desktop.switchKey) continue;
+      if (isOurs(value)) await desktop.write(run, { key, text: before.get(key) ?? null });
     }
     await desktop.announce(run);
     if (this.#isForeign) log({ event: 'system-proxy.foreign', desktop: desktop.name });

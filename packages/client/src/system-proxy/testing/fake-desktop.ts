@@ -1,6 +1,6 @@
 import type { Command, RunCommand } from '../desktop.ts';
 
-/** A machine whose settings are kept in memory: takes the commands of GNOME and KDE, and writes down every one that changes something. */
+/** A machine whose settings are kept in memory: takes the commands of GNOME, KDE, macOS and Windows, and writes down every one that changes something. */
 export class FakeDesktop {
   readonly values: Map<string, string>;
   readonly changes: string[] = [];
@@ -15,7 +15,18 @@ export class FakeDesktop {
 
   readonly run: RunCommand = async (command) => {
     if (!this.#programs.has(command.program)) throw new Error(`there is no ${command.program} here`);
-    return command.program === 'gsettings' ? this.#gsettings(command) : this.#kde(command);
+    switch (command.program) {
+      case 'gsettings':
+        return this.#gsettings(command);
+      case 'networksetup':
+        return this.#networksetup(command);
+      case 'reg':
+        return this.#reg(command);
+      case 'powershell':
+        return '';
+      default:
+        return this.#kde(command);
+    }
   };
 
   #gsettings({ args }: Command): string {
@@ -31,6 +42,44 @@ export class FakeDesktop {
     if (program === 'dbus-send') return '';
     if (program.startsWith('kread')) return `${this.values.get(key) ?? ''}\n`;
     this.#change(key, args.includes('--delete') ? null : (args.at(-1) ?? null));
+    return '';
+  }
+
+  /** Values are by service and kind: of proxies `Yes|No SERVER PORT`. */
+  #networksetup({ args }: Command): string {
+    const [option = '', service = '', ...rest] = args;
+    const services = [...new Set([...this.values.keys()].map((key) => key.split('/')[0] ?? ''))];
+    const get = (kind: string) => this.values.get(`${service}/${kind}`) ?? '';
+    const set = (kind: string, value: string) => this.#change(`${service}/${kind}`, value);
+    const [, verb = '', kind = ''] = /^-(get|set|listall)(\w+)$/.exec(option) ?? [];
+    if (verb === 'listall')
+      return `An asterisk (*) denotes that a network service is disabled.\n${services.join('\n')}\n*Old Modem\n`;
+    if (verb === 'get') return this.#showNetwork(kind, get(kind), service);
+    const proxy = kind.replace(/proxystate$/, 'proxy');
+    const isProxy = /^(web|secureweb|socksfirewall)proxy$/.test(proxy);
+    if (isProxy && kind === proxy) set(proxy, `Yes ${rest[0]} ${rest[1]}`);
+    else if (isProxy) set(proxy, get(proxy).replace(/^(Yes|No)/, rest[0] === 'on' ? 'Yes' : 'No'));
+    else if (kind === 'proxybypassdomains') set(kind, rest[0] === 'Empty' ? '' : rest.join('\n'));
+    else set(kind === 'autoproxystate' ? 'autoproxyurl' : kind, rest[0] ?? '');
+    return '';
+  }
+
+  #showNetwork(kind: string, value: string, service: string): string {
+    if (kind === 'autoproxyurl') return `URL: (null)\nEnabled: ${value === 'on' ? 'Yes' : 'No'}\n`;
+    if (kind === 'proxyautodiscovery') return `Auto Proxy Discovery: ${value === 'on' ? 'On' : 'Off'}\n`;
+    if (kind === 'proxybypassdomains')
+      return value === '' ? `There aren't any bypass domains set on ${service}.\n` : `${value}\n`;
+    const [enabled, server, port] = value.split(' ');
+    return `Enabled: ${enabled}\nServer: ${server}\nPort: ${port}\nAuthenticated Proxy Enabled: 0\n`;
+  }
+
+  #reg({ args }: Command): string {
+    const [verb, key, , name = ''] = args;
+    if (verb === 'query') {
+      const lines = [...this.values].map(([each, value]) => `    ${each}    ${value.replace(' ', '    ')}`);
+      return ['', key, ...lines, '', ''].join('\r\n');
+    }
+    this.#change(name, verb === 'delete' ? null : `${args[args.indexOf('/t') + 1]} ${args[args.indexOf('/d') + 1]}`);
     return '';
   }
 
