@@ -3,7 +3,7 @@ import type { Client } from '../client.ts';
 import { AccessKeys } from './access-keys.ts';
 import { ApiFailure } from './api-error.ts';
 import type { ApiActions } from './api-routes.ts';
-import type { ClientState, Warning } from './api-types.ts';
+import type { ClientState, SettingsRequest, Warning } from './api-types.ts';
 import { AppEntries } from './app-entries.ts';
 import { readAppFiles } from './app-files.ts';
 import { StateKeeper } from './client-state.ts';
@@ -19,6 +19,12 @@ export interface SystemProxySwitch {
   /** Whether it was left alone because another program has changed it. */
   readonly isForeign: boolean;
   /** Throws an `ApiFailure` when it cannot be changed. */
+  turn(on: boolean): Promise<void>;
+}
+
+/** Starting at login as the API sees it. */
+export interface LoginSwitch {
+  /** Rejects when it cannot be changed. */
   turn(on: boolean): Promise<void>;
 }
 
@@ -38,6 +44,7 @@ export interface LocalApiOptions {
   readonly storeUrl: ((url: string) => Promise<void>) | null;
   readonly homePage?: (() => string | null) | undefined;
   readonly systemProxy?: SystemProxySwitch | null | undefined;
+  readonly startAtLogin?: LoginSwitch | null | undefined;
 }
 
 /** The running API. Disposing it ends all streams, and forgets all tokens. */
@@ -65,6 +72,17 @@ function turnSystemProxy(options: LocalApiOptions): void {
   options.systemProxy?.turn(isSystemProxyWanted(options)).catch(() => {});
 }
 
+/** Keeps a change, and has the system start the client at login or not; what cannot be had is not kept. */
+async function changeSettings({ settings, startAtLogin }: LocalApiOptions, request: SettingsRequest): Promise<void> {
+  await settings.change(request);
+  const { startAtLogin: isWanted } = request;
+  if (isWanted === undefined) return;
+  await startAtLogin?.turn(isWanted).catch(async () => {
+    await settings.change({ startAtLogin: !isWanted });
+    throw new ApiFailure('failed', 'what starts at login could not be changed');
+  });
+}
+
 function actionsOf(
   options: LocalApiOptions,
   parts: { keys: AccessKeys; state: StateKeeper; book: AppEntries; streams: EventStreams; nowMs: () => number },
@@ -88,7 +106,7 @@ function actionsOf(
     },
     settings: () => settings.reply(),
     changeSettings: async (request) => {
-      await settings.change(request);
+      await changeSettings(options, request);
       if (request.systemProxy !== undefined) await systemProxy?.turn(isSystemProxyWanted(options));
       streams.tell('settings');
       state.refresh();

@@ -6,19 +6,21 @@ import type { Client } from '../client.ts';
 import type { ClientArguments } from '../config.ts';
 import type { ClientFolder } from '../data-folder.ts';
 import { isLoopbackHost } from '../local-proxy/target-host.ts';
+import { findLoginItem } from '../start-at-login/find-login-item.ts';
+import type { LoginItem } from '../start-at-login/login-item.ts';
 import { openSystemProxy } from '../system-proxy/open-system-proxy.ts';
 import type { SystemProxy } from '../system-proxy/system-proxy.ts';
 import { ApiFailure } from './api-error.ts';
 import type { Settings } from './api-types.ts';
 import { buildApp } from './app-build.ts';
 import type { EntrySource } from './entry-source.ts';
-import { createLocalApi, type LocalApi, type SystemProxySwitch } from './local-api.ts';
+import { createLocalApi, type LocalApi, type LoginSwitch, type SystemProxySwitch } from './local-api.ts';
 import { SettingsStore, type StoredSettings } from './settings-store.ts';
 
 /** Of all addresses of this machine. */
 const ANY_HOST = '0.0.0.0';
 /** What no part of the client does yet. */
-const MISSING: readonly (keyof Settings)[] = ['startAtLogin', 'bypassDomestic', 'meteredData', 'region'];
+const MISSING: readonly (keyof Settings)[] = ['bypassDomestic', 'meteredData', 'region'];
 /** Events that wait until somebody listens. */
 const MAX_EARLY_EVENTS = 64;
 
@@ -47,16 +49,41 @@ export class EventTap {
 export interface AppParts extends AsyncDisposable {
   readonly settings: SettingsStore;
   readonly systemProxy: SystemProxy | null;
+  /** Null where it cannot be had started. */
+  readonly startAtLogin: LoginSwitch | null;
 }
 
-/** Reads the settings that a person has made in the app, and puts the system's proxy right, should a run before have left it. */
-export async function openAppParts(env: Env, folder: ClientFolder | null): Promise<AppParts> {
+/** Has the system start the client at login, by the command that is right now. */
+async function openLoginItem(
+  item: LoginItem,
+  settings: SettingsStore,
+  command: readonly string[],
+): Promise<LoginSwitch> {
+  // A person may have removed it with the means of their desktop, and this run may be at another place than the last.
+  const isOn = await item.isOn();
+  if (isOn) await item.on(command).catch(() => {});
+  if (isOn !== settings.current.startAtLogin) await settings.change({ startAtLogin: isOn }).catch(() => {});
+  return { turn: (on) => (on ? item.on(command) : item.off()) };
+}
+
+/**
+ * Reads the settings that a person has made in the app, and puts the system's proxy right, should a run before have left it. `command`: what
+ * starts this client at login; null for nothing.
+ */
+export async function openAppParts(
+  env: Env,
+  folder: ClientFolder | null,
+  command: readonly string[] | null,
+): Promise<AppParts> {
   const systemProxy = folder === null ? null : await openSystemProxy(folder, env.log);
   const missing = new Set(MISSING);
   if (systemProxy?.isAvailable !== true) missing.add('systemProxy');
+  const item = command === null ? null : findLoginItem(process.platform, process.env);
+  if (item === null) missing.add('startAtLogin');
   const settings = await SettingsStore.open({ file: folder?.settings ?? null, missing, log: env.log });
+  const startAtLogin = item === null || command === null ? null : await openLoginItem(item, settings, command);
   const dispose = async () => await systemProxy?.off().catch(() => {});
-  return { settings, systemProxy, [Symbol.asyncDispose]: dispose };
+  return { settings, systemProxy, startAtLogin, [Symbol.asyncDispose]: dispose };
 }
 
 function switchOf(proxy: SystemProxy, { proxies }: Client): SystemProxySwitch {
@@ -112,7 +139,7 @@ export async function startApp(env: Env, options: AppOptions): Promise<LocalApi>
   const { parsed, client, source, brand, folder, parts, tap } = options;
   if (parsed.ui === null) throw new TypeError('there is no address for the app');
   const { socks, http } = parsed;
-  const { settings, systemProxy } = parts;
+  const { settings, systemProxy, startAtLogin } = parts;
   try {
     const api = await createLocalApi(env, {
       address: parsed.ui,
@@ -120,6 +147,7 @@ export async function startApp(env: Env, options: AppOptions): Promise<LocalApi>
       source,
       settings,
       systemProxy: systemProxy === null ? null : switchOf(systemProxy, client),
+      startAtLogin,
       isShared: !(isLoopbackHost(socks.host) && isLoopbackHost(http.host)),
       version: manifest.version,
       appFolder: await buildApp(env.log),

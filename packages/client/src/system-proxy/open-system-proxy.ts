@@ -1,23 +1,12 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import type { Log } from '@rozan/tunnel';
 import type { ClientFolder } from '../data-folder.ts';
-import type { Desktop, RunCommand } from './desktop.ts';
+import type { Desktop } from './desktop.ts';
 import { gnome } from './gnome.ts';
 import { kde } from './kde.ts';
 import { macos } from './macos.ts';
+import { runCommand } from './run-command.ts';
 import { SystemProxy } from './system-proxy.ts';
 import { windows } from './windows.ts';
-
-/** A command that has not ended by then is ended; in ms. */
-const COMMAND_MS = 5000;
-
-const runFile = promisify(execFile);
-
-const runCommand: RunCommand = async ({ program, args }) => {
-  const { stdout } = await runFile(program, [...args], { timeout: COMMAND_MS });
-  return stdout;
-};
 
 /** Those of the session that this process runs in; none outside of one. `session` as in `XDG_CURRENT_DESKTOP`. */
 function desktopsOf(platform: NodeJS.Platform, session: string): readonly Desktop[] {

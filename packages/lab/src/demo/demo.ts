@@ -80,7 +80,7 @@ async function startClient(
   const tap = new EventTap(env.log, { explain: false });
   const bare = { ...env, log: tap.log };
   const { socks, http, ui = { host: '127.0.0.1', port: 0 } } = config;
-  const parts = stack.use(await openAppParts(bare, null));
+  const parts = stack.use(await openAppParts(bare, null, null));
   const client = stack.use(await startWithBrand(bare, { brand, folder, entrySources: [], socks, http, explain: true }));
   const parsed = { ui, socks, http, tactics: null };
   const app = stack.use(

@@ -59,7 +59,12 @@ async function createAccount(folder: string) {
     `f='${settings}'"/$2 $3"; mkdir -p '${settings}'; case $1 in get) cat "$f" 2>/dev/null || echo "''";; set) printf '%s\\n' "$4" > "$f";; esac`,
   );
   return {
-    env: { PATH: `${bin}:${process.env.PATH}`, XDG_CURRENT_DESKTOP: 'GNOME', XDG_DATA_HOME: join(folder, 'share') },
+    env: {
+      PATH: `${bin}:${process.env.PATH}`,
+      XDG_CURRENT_DESKTOP: 'GNOME',
+      XDG_DATA_HOME: join(folder, 'share'),
+      XDG_CONFIG_HOME: join(folder, 'config'),
+    },
     opened: async () => pathToFileURL((await readFile(join(folder, 'opened'), 'utf8')).trim()).href,
     mode: async () =>
       (await readFile(join(settings, 'org.gnome.system.proxy mode'), 'utf8').catch(() => "''\n")).trim(),
@@ -115,6 +120,14 @@ for (const [language, name] of Object.entries(GUIDES)) {
     await press(say('close'));
     await go(say('nav.settings'));
     await heading(say('nav.settings'));
+    const atLogin = page.getByRole('switch', { name: say('settings.startAtLogin') });
+    const entry = join(world.folder, 'config', 'autostart', 'org.rozan.client.desktop');
+    await atLogin.click();
+    await page.locator('[role=switch][aria-checked=true]').nth(2).waitFor();
+    assert.match(await readFile(entry, 'utf8'), /^Exec=.*rozan\.mjs" "client" "--ui"/m);
+    await atLogin.click();
+    await page.locator('[role=switch][aria-checked=true]').nth(2).waitFor({ state: 'detached' });
+    await assert.rejects(readFile(entry, 'utf8'), { code: 'ENOENT' });
     await go(say('nav.safety'));
     await heading(say('safety.title'));
     assert.equal((await runRozan(argsOf(again), { env })).code, 0);

@@ -75,6 +75,7 @@ export class FakeDesktop {
 
   #reg({ args }: Command): string {
     const [verb, key, , name = ''] = args;
+    if (verb === 'query' && args[2] === '/v' && !this.values.has(name)) throw new Error('there is no such value');
     if (verb === 'query') {
       const lines = [...this.values].map(([each, value]) => `    ${each}    ${value.replace(' ', '    ')}`);
       return ['', key, ...lines, '', ''].join('\r\n');

@@ -1,0 +1,7 @@
+/** Something that the system starts when its user logs in. */
+export interface LoginItem {
+  isOn(): Promise<boolean>;
+  /** Has the system start `command`, in place of what it had from us before. Rejects where something of somebody else's has its place. */
+  on(command: readonly string[]): Promise<void>;
+  off(): Promise<void>;
+}
