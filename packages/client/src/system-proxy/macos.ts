@@ -57,7 +57,7 @@ async function readService(run: RunCommand, service: string): Promise<Value[]> {
   return values;
 }
 
-async function writeProxy(run: RunCommand, proxy: Proxy, service: string, text: string): Promise<void> {
+async function writeProxy(run: RunCommand, [proxy, service]: readonly [Proxy, string], text: string): Promise<void> {
   const [enabled, port = '0', server = ''] = text.split(' ');
   // Setting one turns it on. There is no command that sets none: an address that was not there before stays, turned off.
   if (server !== '') await run(networksetup(`-set${proxy}`, service, server, port));
@@ -83,7 +83,7 @@ export const macos: Desktop = {
   },
   write: async (run, { key, text }) => {
     const [kind, service] = partsOf(key);
-    if (isProxy(kind)) await writeProxy(run, kind, service, text ?? 'No 0 ');
+    if (isProxy(kind)) await writeProxy(run, [kind, service], text ?? 'No 0 ');
     else if (kind === BYPASS) await run(networksetup(`-set${BYPASS}`, service, ...(text?.split('\n') ?? ['Empty'])));
     else await run(networksetup(`-set${kind}`, service, text ?? 'off'));
   },
