@@ -11,6 +11,8 @@ import {
   type SocketAddress,
   TunnelError,
 } from '@rozan/tunnel';
+import { BypassOpener } from './bypass/bypass-opener.ts';
+import type { BypassRules } from './bypass/bypass-rules.ts';
 import { DialLimits } from './establish/dial-limits.ts';
 import { type AttemptFailure, FailureCounts } from './establish/failures.ts';
 import { FirstWrites } from './establish/first-writes.ts';
@@ -48,6 +50,10 @@ export interface ClientConfig {
   readonly refreshLists?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Whether it tells by events what it tries, and why that fails. */
   readonly explain?: boolean | undefined;
+  /** Places that are reached past the tunnel; none unless said. Asked for each stream. */
+  readonly bypass?: (() => BypassRules | null) | undefined;
+  /** The region whose relays are tried first; none unless said. Asked for each pass. */
+  readonly region?: (() => string | null) | undefined;
   /** Whether it begins without a session, until its pool is resumed. */
   readonly isPaused?: boolean | undefined;
 }
@@ -60,6 +66,10 @@ export interface Client extends AsyncDisposable {
   readonly failures: FailureCounts;
   /** From now on these are its entries; sessions with others go on. Those of which it has no transport are left out. */
   setEntries(entries: readonly ServerEntry[]): void;
+  /** Looks for a relay of the region that is wanted now, if it knows any; what runs goes on where it is. */
+  moveToRegion(): void;
+  /** Connections past the tunnel that are open. */
+  directCount(): number;
   /** The time that relays have told, in ms since 1970; null before one has. */
   attestedMs(): number | null;
   /** Resolves when a session is up and a stream can be opened. Rejects with the signal's reason. */
@@ -131,6 +141,7 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
       planFor,
       tactics,
       isPaused,
+      region: config.region,
     }),
   );
   const over = new AbortController();
@@ -141,8 +152,9 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
       () => keeper.judge(),
       () => {},
     );
-  const { socks, http, strictReplies } = config;
-  const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener: pool }));
+  const { socks, http, strictReplies, bypass: rules = () => null } = config;
+  const opener = new BypassOpener(env, { tunnel: pool, rules, resolve: tools.resolve });
+  const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener }));
   const running = stack.move();
   return {
     proxies,
@@ -150,6 +162,11 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
     failures,
     // In place: whoever looks for a relay looks here each time.
     setEntries: (entries) => void dialers.splice(0, dialers.length, ...dialersOf(entries, dialers, dialerFor)),
+    moveToRegion: () => {
+      const isWanted = ({ entry }: RelayDialer) => entry.region === config.region?.();
+      if (dialers.some(isWanted)) pool.leave((dialer) => !isWanted(dialer));
+    },
+    directCount: () => opener.direct,
     attestedMs: () => latestAttestedMs(dialers),
     ready: (signal) => pool.ready(signal),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -29,6 +29,12 @@ export interface ClientArguments {
   readonly ui: SocketAddress | null;
   /** Open the app in the person's browser. */
   readonly opensApp: boolean;
+  /** The country that the person is in; null where it is not said. */
+  readonly country: string | null;
+  /** Whether domestic places are reached past the tunnel. */
+  readonly bypassDomestic: boolean;
+  /** A file with further names that are; null for none. */
+  readonly bypassList: string | null;
   /** Proxies whose address was said, and so stands above the settings. */
   readonly saidProxies: ReadonlySet<'socks' | 'http'>;
 }
@@ -63,6 +69,8 @@ interface RawOptions {
   readonly asn?: string;
   readonly ui?: string;
   readonly open?: boolean;
+  readonly bypassDomestic?: boolean;
+  readonly bypassList?: string;
 }
 
 /** A carrier's limits are drawn between this share of what was asked for and all of it. */
@@ -130,6 +138,18 @@ function opensApp({ open = false, ui }: RawOptions): boolean {
   return open;
 }
 
+function bypassOptions(options: RawOptions): Pick<ClientArguments, 'country' | 'bypassDomestic' | 'bypassList'> {
+  const country = countryOption(options.country);
+  const { bypassDomestic = false, bypassList = null, ui } = options;
+  // With the app the country may be one of its settings.
+  if (bypassDomestic && country === null && ui === undefined) {
+    throw new ProgramError(EXIT_CODE.usage, '--bypass-domestic needs to know which country is your own', {
+      remedy: 'Say --country IR.',
+    });
+  }
+  return { country, bypassDomestic, bypassList };
+}
+
 function createCommand(): Command {
   return new Command('rozan client')
     .description('Reaches the internet through relays: SOCKS and HTTP proxies on this machine.')
@@ -154,7 +174,9 @@ function createCommand(): Command {
     )
     .option('--tactics <file>', 'signed starting values for this network, from those who run the relays')
     .option('--tactics-key <key>', 'the public key that has signed them, or a file that holds it; repeatable', collect)
-    .option('--country <code>', 'the country that you are in, such as IR, for tactics')
+    .option('--country <code>', 'the country that you are in, such as IR: for tactics, home pages and domestic places')
+    .option('--bypass-domestic', 'reach places in your own country directly: they, and the network, see your address')
+    .option('--bypass-list <file>', 'further names that are domestic, one a line')
     .option('--asn <number>', 'the autonomous system that you are in, such as 44244, for tactics')
     .option('--ui <host:port>', 'serve the app at this address of this machine, such as 127.0.0.1:7777')
     .option('--open', 'with --ui: open the app in your browser')
@@ -191,6 +213,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     tactics: tacticsArguments(options),
     ui: uiAddress(options.ui),
     opensApp: opensApp(options),
+    ...bypassOptions(options),
     saidProxies: new Set((['socks', 'http'] as const).filter((name) => command.getOptionValueSource(name) === 'cli')),
   };
 }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { Brand } from '@rozan/publication';
 import {
   createBrowserLoader,
@@ -15,6 +16,8 @@ import {
 import { createOutput, EXIT_CODE, ProgramError, untilAborted } from '@rozan/tunnel/program';
 import { addEntries } from './brand/add-command.ts';
 import { findBrand, startWithBrand } from './brand/run-brand.ts';
+import { parseNames } from './bypass/bypass-rules.ts';
+import { BypassSwitch } from './bypass/bypass-switch.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientArguments, parseClientArguments, type TacticsArguments } from './config.ts';
 import { ClientFolder } from './data-folder.ts';
@@ -25,7 +28,7 @@ import { handOnNames } from './establish/name-resolver.ts';
 import { brandSource, type EntrySource, ownSource } from './local-api/entry-source.ts';
 import { openApp } from './local-api/open-app.ts';
 import { EventTap, openAppParts, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
-import type { SettingsStore } from './local-api/settings-store.ts';
+import type { SettingsStore, StoredSettings } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
 import { loginCommand } from './start-at-login/find-login-item.ts';
 import { describeTactics } from './tactics/describe-tactics.ts';
@@ -68,6 +71,7 @@ interface StartOptions {
   readonly upstream: UpstreamProxy | null;
   /** With the app: what was set there. */
   readonly settings: SettingsStore | null;
+  readonly bypass: BypassSwitch;
 }
 
 /** A client, and its entries as the app sees them. */
@@ -86,13 +90,18 @@ function isPausedAtFirst(settings: SettingsStore | null, hasEntries: boolean): b
 }
 
 async function start(bare: Env, args: ClientArguments, options: StartOptions): Promise<Started> {
-  const { folder, brand, upstream, settings } = options;
+  const { folder, brand, upstream, settings, bypass } = options;
   const env =
     upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
   const resolve = upstream === null ? undefined : handOnNames;
   const tactics = args.tactics === null ? undefined : await findTactics(args.tactics, folder);
   const explain = args.explain || args.ui !== null;
-  const config = { ...args, memory: folder?.memory, tactics, resolve, explain };
+  const config = {
+    ...args,
+    ...{ memory: folder?.memory, tactics, resolve, explain },
+    bypass: () => bypass.rules,
+    region: () => settings?.current.region ?? null,
+  };
   try {
     if (folder !== null && brand !== null) {
       const isPaused = isPausedAtFirst(settings, true);
@@ -145,6 +154,26 @@ async function openFolder({ dataFolder, brandFile, ui }: ClientArguments): Promi
   return path === null ? null : await ClientFolder.open(path);
 }
 
+/** Which places are domestic: what the command line says stands above the settings. */
+async function openBypass(
+  { bypassDomestic, bypassList, country }: ClientArguments,
+  settings: SettingsStore | null,
+): Promise<{ readonly bypass: BypassSwitch; readonly follow: (settings: StoredSettings | null) => Promise<void> }> {
+  const text =
+    bypassList === null
+      ? ''
+      : await readFile(bypassList, 'utf8').catch((cause: unknown) => {
+          throw new ProgramError(EXIT_CODE.usage, `the list of domestic names could not be read: ${bypassList}`, {
+            cause,
+          });
+        });
+  const bypass = new BypassSwitch(parseNames(text));
+  const follow = (now: StoredSettings | null) =>
+    bypass.set({ isOn: bypassDomestic || (now?.bypassDomestic ?? false), country: country ?? now?.country ?? null });
+  await follow(settings?.current ?? null);
+  return { bypass, follow };
+}
+
 /** `rozan client`: runs until the signal is aborted; returns the exit code. */
 export async function runClient(args: readonly string[], signal: AbortSignal): Promise<number> {
   if (args[0] === 'add') return addEntries(args.slice(1));
@@ -166,9 +195,15 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const proxy = await literalProxy(upstream, signal);
   await using programs = createPrograms(bare, { commands: parsed.programs, proxy });
   const env = { ...bare, programs, loadBrowserSockets: createBrowserLoader() };
-  await using started = await start(env, parsed, { folder, brand, upstream, settings });
+  const { bypass, follow } = await openBypass(parsed, settings);
+  await using started = await start(env, parsed, { folder, brand, upstream, settings, bypass });
   const { client } = started;
-  await using app = parts === null ? null : await startApp(bare, { parsed, ...started, brand, folder, parts, tap });
+  const onSettings = async (now: StoredSettings, before: StoredSettings) => {
+    await follow(now);
+    if (now.region !== null && now.region !== before.region) client.moveToRegion();
+  };
+  const appOptions = { parsed, ...started, brand, folder, tap, onSettings };
+  await using app = parts === null ? null : await startApp(bare, { ...appOptions, parts });
   const socks = addressText(client.proxies.socks);
   const http = addressText(client.proxies.http);
   output.say(`SOCKS proxy: ${socks}\nHTTP proxy:  ${http}`);

@@ -84,6 +84,14 @@ export class SessionPool implements StreamOpener, AsyncDisposable {
     this.#connect();
   }
 
+  /** New streams get a session of another relay as soon as there is one; what runs goes on where it is. */
+  leave(isUnwanted: (dialer: RelayDialer) => boolean): void {
+    for (const session of this.#sessions) {
+      if (isUnwanted(session.dialer)) session.draining = true;
+    }
+    if (this.#isNeeded()) this.#connect();
+  }
+
   /** Sessions that are not over. */
   get sessions(): readonly RelaySession[] {
     return this.#sessions;

@@ -35,6 +35,8 @@ export interface EstablisherOptions {
   readonly explain?: boolean | undefined;
   /** What tactics say now. */
   readonly tactics?: (() => TacticsSettings) | undefined;
+  /** The region whose relays are tried first, as it is wanted now. */
+  readonly region?: (() => string | null) | undefined;
 }
 
 interface Way {
@@ -204,7 +206,7 @@ export class Establisher {
     remembered.sort((a, b) => (placeOf(a) ?? 0) - (placeOf(b) ?? 0));
     const isLeft = (way: Way) => !(remembered.includes(way) || isAvoided(way));
     const last = [...(sample ?? []), ...(others ?? [])].filter(isAvoided);
-    return {
+    const stages = {
       remembered,
       sample: (sample ?? []).filter(isLeft),
       rest: [
@@ -213,6 +215,7 @@ export class Establisher {
         ...this.#oldestFailureFirst(last),
       ],
     };
+    return preferring(stages, this.#options.region?.() ?? null);
   }
 
   /** A round may end before all have had their turn; the next begins with those that have not. */
@@ -220,6 +223,18 @@ export class Establisher {
     const failedMs = ({ candidate }: Way) => this.#failedMs.get(candidate.key) ?? -1;
     return [...ways].sort((a, b) => failedMs(a) - failedMs(b));
   }
+}
+
+/** A wish for a region: its ways come first, those that have worked before the others; the rest is kept for afterwards. */
+function preferring({ remembered, sample, rest }: Stages<Way>, region: string | null): Stages<Way> {
+  const all = [...remembered, ...sample, ...rest];
+  const isWanted = ({ dialer }: Way) => dialer.entry.region === region;
+  if (region === null || !all.some(isWanted)) return { remembered, sample, rest };
+  return {
+    remembered: remembered.filter(isWanted),
+    sample: [...sample, ...rest].filter(isWanted),
+    rest: all.filter((way) => !isWanted(way)),
+  };
 }
 
 /** The client's own pace, as far as tactics do not set it. */

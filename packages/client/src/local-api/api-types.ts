@@ -88,6 +88,8 @@ export const stateSchema = z.strictObject({
     upPerSecond: countSchema,
     downPerSecond: countSchema,
   }),
+  /** Connections of programs that go to domestic places past the tunnel, right now. */
+  direct: countSchema,
   /** `HOST:PORT`, for the settings of other programs. */
   proxies: z.strictObject({ socks: z.string().nullable(), http: z.string().nullable(), shared: z.boolean() }),
   entries: z.strictObject({ total: countSchema, worked: countSchema, failed: countSchema }),
@@ -120,7 +122,10 @@ export const settingsSchema = z.strictObject({
   systemProxy: z.boolean(),
   meteredData: z.boolean(),
   language: z.enum(LANGUAGES).nullable(),
+  /** The region whose relays are tried first. */
   region: regionSchema.nullable(),
+  /** The country that the person is in: which places are domestic, and which home page is shown. */
+  country: regionSchema.nullable(),
 });
 
 /**

@@ -130,6 +130,7 @@ export class StateKeeper implements Disposable {
       attempt: this.#phase === 'off' || this.#phase === 'connected' ? null : this.#attempt,
       connection: this.#connection(),
       traffic: this.#traffic(),
+      direct: client.directCount(),
       proxies: { socks: textOf(socks), http: textOf(http), shared: isShared },
       entries: { total: book.size, worked, failed },
       homePage: homePage(),

@@ -11,7 +11,7 @@ import type { EntrySource } from './entry-source.ts';
 import { EventStreams } from './event-streams.ts';
 import { serveApi } from './http-server.ts';
 import { CODE_RENEWAL_MS } from './limits.ts';
-import type { SettingsStore } from './settings-store.ts';
+import type { SettingsStore, StoredSettings } from './settings-store.ts';
 
 /** The system proxy as the API sees it. */
 export interface SystemProxySwitch {
@@ -45,6 +45,8 @@ export interface LocalApiOptions {
   readonly homePage?: (() => string | null) | undefined;
   readonly systemProxy?: SystemProxySwitch | null | undefined;
   readonly startAtLogin?: LoginSwitch | null | undefined;
+  /** Has a change of the settings act, where that is for others to do. */
+  readonly onSettings?: ((settings: StoredSettings, before: StoredSettings) => Promise<void>) | undefined;
 }
 
 /** The running API. Disposing it ends all streams, and forgets all tokens. */
@@ -73,8 +75,11 @@ function turnSystemProxy(options: LocalApiOptions): void {
 }
 
 /** Keeps a change, and has the system start the client at login or not; what cannot be had is not kept. */
-async function changeSettings({ settings, startAtLogin }: LocalApiOptions, request: SettingsRequest): Promise<void> {
-  await settings.change(request);
+async function changeSettings(options: LocalApiOptions, request: SettingsRequest): Promise<void> {
+  const { settings, startAtLogin, onSettings } = options;
+  const before = settings.current;
+  const now = await settings.change(request);
+  await onSettings?.(now, before);
   const { startAtLogin: isWanted } = request;
   if (isWanted === undefined) return;
   await startAtLogin?.turn(isWanted).catch(async () => {

@@ -14,13 +14,19 @@ import { ApiFailure } from './api-error.ts';
 import type { Settings } from './api-types.ts';
 import { buildApp } from './app-build.ts';
 import type { EntrySource } from './entry-source.ts';
-import { createLocalApi, type LocalApi, type LoginSwitch, type SystemProxySwitch } from './local-api.ts';
+import {
+  createLocalApi,
+  type LocalApi,
+  type LocalApiOptions,
+  type LoginSwitch,
+  type SystemProxySwitch,
+} from './local-api.ts';
 import { SettingsStore, type StoredSettings } from './settings-store.ts';
 
 /** Of all addresses of this machine. */
 const ANY_HOST = '0.0.0.0';
 /** What no part of the client does yet. */
-const MISSING: readonly (keyof Settings)[] = ['bypassDomestic', 'meteredData', 'region'];
+const MISSING: readonly (keyof Settings)[] = ['meteredData'];
 /** Events that wait until somebody listens. */
 const MAX_EARLY_EVENTS = 64;
 
@@ -125,18 +131,20 @@ export function upstreamOf({ upstreamProxy: upstream }: StoredSettings): Upstrea
 
 /** What `startApp` takes. */
 export interface AppOptions {
-  readonly parsed: Pick<ClientArguments, 'ui' | 'socks' | 'http' | 'tactics'>;
+  readonly parsed: Pick<ClientArguments, 'ui' | 'socks' | 'http' | 'country'>;
   readonly client: Client;
   readonly source: EntrySource;
   readonly brand: Brand | null;
   readonly folder: ClientFolder | null;
   readonly parts: AppParts;
   readonly tap: EventTap;
+  /** Called with settings that have been changed. */
+  readonly onSettings?: LocalApiOptions['onSettings'];
 }
 
 /** Serves the app where `--ui` says. Throws a `ProgramError` if it cannot listen there. */
 export async function startApp(env: Env, options: AppOptions): Promise<LocalApi> {
-  const { parsed, client, source, brand, folder, parts, tap } = options;
+  const { parsed, client, source, brand, folder, parts, tap, onSettings } = options;
   if (parsed.ui === null) throw new TypeError('there is no address for the app');
   const { socks, http } = parsed;
   const { settings, systemProxy, startAtLogin } = parts;
@@ -148,11 +156,12 @@ export async function startApp(env: Env, options: AppOptions): Promise<LocalApi>
       settings,
       systemProxy: systemProxy === null ? null : switchOf(systemProxy, client),
       startAtLogin,
+      onSettings,
       isShared: !(isLoopbackHost(socks.host) && isLoopbackHost(http.host)),
       version: manifest.version,
       appFolder: await buildApp(env.log),
       storeUrl: folder === null ? null : (url) => folder.appLink.write(`${url}\n`),
-      homePage: () => (brand === null ? null : homeOf(brand, parsed.tactics?.country ?? null)),
+      homePage: () => (brand === null ? null : homeOf(brand, parsed.country ?? settings.current.country)),
     });
     tap.listen((event) => api.note(event));
     return api;

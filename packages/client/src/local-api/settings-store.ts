@@ -31,6 +31,7 @@ const DEFAULTS: StoredSettings = {
   meteredData: false,
   language: null,
   region: null,
+  country: null,
 };
 
 /** Of settings that act at all: those for which the proxies have to be made anew. */

@@ -41,6 +41,8 @@ export interface OpenRequest {
 export function resetCodeOfError(error: unknown): ResetCode {
   if (error instanceof StreamResetError) return error.resetCode;
   if (error instanceof Error && error.name === 'AbortError') return 'cancelled';
+  // Of a connection past the tunnel.
+  if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return 'connection-reset';
   if (!(error instanceof TunnelError)) return 'internal';
   if (error.code === 'refused' || error.code === 'unreachable' || error.code === 'timed-out') return error.code;
   if (error.code === 'session-closed' || error.code === 'unknown-session') return 'session-lost';

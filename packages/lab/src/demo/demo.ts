@@ -82,7 +82,7 @@ async function startClient(
   const { socks, http, ui = { host: '127.0.0.1', port: 0 } } = config;
   const parts = stack.use(await openAppParts(bare, null, null));
   const client = stack.use(await startWithBrand(bare, { brand, folder, entrySources: [], socks, http, explain: true }));
-  const parsed = { ui, socks, http, tactics: null };
+  const parsed = { ui, socks, http, country: null };
   const app = stack.use(
     await startApp(bare, { parsed, client, source: brandSource(client), brand, folder, parts, tap }),
   );

@@ -76,6 +76,10 @@ export interface RelayFieldOptions {
   /** Stands before it in each entry; nobody listens there. */
   readonly deadTransport?: Omit<EntryTransport, 'addresses'>;
   readonly tactics?: TacticsSettings;
+  /** The region of an entry, by its index. */
+  readonly regionOf?: (index: number) => string;
+  /** The region that is wanted. */
+  readonly region?: () => string | null;
 }
 
 const PORT = 443;
@@ -99,6 +103,7 @@ function entryOf(index: number, options: RelayFieldOptions & { keys: Keys }): Se
       ...(deadTransport === undefined ? [] : [{ ...deadTransport, addresses: [`${host}:${DEAD_PORT}`] }]),
       { transport, addresses: [`${nameOf?.(index) ?? host}:${PORT}`], params: {} },
     ],
+    region: options.regionOf?.(index),
     relay: `relay-${index}`,
     tag: `tag-${index}`,
     signer: Buffer.alloc(0),
@@ -142,7 +147,7 @@ export async function createRelayField(options: RelayFieldOptions): Promise<Rela
   const dialers = entries.map((entry) => new RelayDialer(env, entry, { tools }));
   const { refreshLists, explain } = options;
   const pool = new SessionPool(env, {
-    ...{ dialers, memory, limits, firstWrites, onFailure, refreshLists, explain, tactics },
+    ...{ dialers, memory, limits, firstWrites, onFailure, refreshLists, explain, tactics, region: options.region },
     planFor: () => new FixedPlan(random, { rotation: NO_ROTATION }),
   });
   return {

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { chooseLanguage, directionOf, formatBytes, formatRegion, LANGUAGES, type Language } from './language.ts';
+import {
+  chooseLanguage,
+  directionOf,
+  formatBytes,
+  formatRegion,
+  LANGUAGES,
+  type Language,
+  listCountries,
+} from './language.ts';
 
 test('the first language that is ours is chosen, whatever the rest of its tag', () => {
   assert.equal(chooseLanguage([null, undefined, 'fa-IR', 'en']), 'fa');
@@ -39,6 +47,12 @@ test('any count of bytes has a unit, and no more than four digits before its poi
       /^[\d,]{1,5}(\.\d)? [kMGT]B(\/s)?$/.test(formatBytes('en', bytes, { isRate })),
     ),
   );
+});
+
+test('countries are listed in the order of the language', () => {
+  const names = listCountries('ru').map(([, name]) => name);
+  assert.ok(names.indexOf('Австрия') < names.indexOf('Япония'));
+  assert.equal(new Set(listCountries('fa').map(([, name]) => name)).size, names.length);
 });
 
 test('countries have the names of their language', () => {

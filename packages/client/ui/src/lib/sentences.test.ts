@@ -19,6 +19,7 @@ const BASE: ClientState = {
   attempt: null,
   connection: null,
   traffic: { bytesUp: 0, bytesDown: 0, upPerSecond: 0, downPerSecond: 0 },
+  direct: 0,
   proxies: { socks: null, http: null, shared: false },
   entries: { total: 3, worked: 0, failed: 0 },
   homePage: null,
