@@ -22,6 +22,7 @@ import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
 import { type MemoryStore, WayMemory } from './establish/way-memory.ts';
 import { DIALS_PER_HOST } from './limits.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
+import { saveData } from './metered.ts';
 import { SessionPool } from './session-pool.ts';
 import { type ClientTactics, latestAttestedMs, openTactics } from './tactics/open-tactics.ts';
 
@@ -54,6 +55,8 @@ export interface ClientConfig {
   readonly bypass?: (() => BypassRules | null) | undefined;
   /** The region whose relays are tried first; none unless said. Asked for each pass. */
   readonly region?: (() => string | null) | undefined;
+  /** Whether the line is paid by the megabyte; not, unless said. Asked for each pass and session. */
+  readonly isMetered?: (() => boolean) | undefined;
   /** Whether it begins without a session, until its pool is resumed. */
   readonly isPaused?: boolean | undefined;
 }
@@ -113,7 +116,7 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const finder = new LimitFinder();
   const dialers: RelayDialer[] = [];
   const keeper = stack.use(await openTactics(env, config, { finder, dialers }));
-  const tactics = () => keeper?.settings ?? {};
+  const tactics = () => (config.isMetered?.() ? saveData(keeper?.settings ?? {}) : (keeper?.settings ?? {}));
   const limits = new DialLimits(() => tactics().dialsPerHost ?? DIALS_PER_HOST);
   const failures = new FailureCounts();
   const onFailure = (failure: AttemptFailure) => failures.add(failure);

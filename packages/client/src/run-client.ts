@@ -100,6 +100,7 @@ async function start(bare: Env, args: ClientArguments, options: StartOptions): P
     ...args,
     ...{ memory: folder?.memory, tactics, resolve, explain },
     bypass: () => bypass.rules,
+    isMetered: () => settings?.current.meteredData ?? false,
     region: () => settings?.current.region ?? null,
   };
   try {

@@ -50,6 +50,7 @@ export async function createBrandClient(config: BrandClientConfig, env: Env): Pr
   keeper.follow({
     isLive: () => pool.isLive(),
     isPaused: () => pool.isPaused,
+    isMetered: () => rest.isMetered?.() ?? false,
     isUsed: () => pool.sessions.some(({ client: { session } }) => session.streamCount > 0),
     open: async (target, signal): Promise<Conn> => pool.open(target, signal === undefined ? {} : { signal }),
     workingTags: () => (pool.isLive() ? pool.sessions.map(({ dialer }) => dialer.entry.tag) : []),

@@ -25,6 +25,8 @@ export interface ListedClient {
   isPaused(): boolean;
   /** Whether somebody uses it right now. */
   isUsed(): boolean;
+  /** Whether its line is paid by the megabyte. */
+  isMetered(): boolean;
   /** Opens a stream through the tunnel. */
   open(address: SocketAddress, signal: AbortSignal | undefined): Promise<Conn>;
   /** Tags of the entries with which sessions are up. */
@@ -169,7 +171,8 @@ export class ListKeeper implements Disposable {
     const nowMs = this.#env.clock.monotonicMs();
     if (this.#client?.isUsed() !== false) this.#usedMs = nowMs;
     const { usual, idle, idleAfterMs } = LIST_REFRESH_MS;
-    const { refreshMs = nowMs - this.#usedMs < idleAfterMs ? usual : idle } = this.#options;
+    const isIdle = nowMs - this.#usedMs >= idleAfterMs || this.#client?.isMetered() === true;
+    const { refreshMs = isIdle ? idle : usual } = this.#options;
     const waitMs = refreshMs[0] + this.#env.random.fraction() * (refreshMs[1] - refreshMs[0]);
     // Somebody waits for a way in, and this may be it.
     const isWanting = this.#failures > 0 && this.#client?.isLive() === false;

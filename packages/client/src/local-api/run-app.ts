@@ -25,8 +25,6 @@ import { SettingsStore, type StoredSettings } from './settings-store.ts';
 
 /** Of all addresses of this machine. */
 const ANY_HOST = '0.0.0.0';
-/** What no part of the client does yet. */
-const MISSING: readonly (keyof Settings)[] = ['meteredData'];
 /** Events that wait until somebody listens. */
 const MAX_EARLY_EVENTS = 64;
 
@@ -82,7 +80,7 @@ export async function openAppParts(
   command: readonly string[] | null,
 ): Promise<AppParts> {
   const systemProxy = folder === null ? null : await openSystemProxy(folder, env.log);
-  const missing = new Set(MISSING);
+  const missing = new Set<keyof Settings>();
   if (systemProxy?.isAvailable !== true) missing.add('systemProxy');
   const item = command === null ? null : findLoginItem(process.platform, process.env);
   if (item === null) missing.add('startAtLogin');
