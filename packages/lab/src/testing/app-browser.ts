@@ -15,11 +15,13 @@ export interface AppBrowser extends AsyncDisposable {
   newPage(options?: BrowserContextOptions): Promise<Page>;
 }
 
-/** Starts Debian's Chromium, in which no name leads anywhere. */
-export async function openAppBrowser(args: readonly string[] = []): Promise<AppBrowser> {
+/** Starts Debian's Chromium, in which no name leads anywhere but those of `names`, which lead to this machine. */
+export async function openAppBrowser(args: readonly string[] = [], names: readonly string[] = []): Promise<AppBrowser> {
+  const local = new Set(['127.0.0.1', 'localhost', ...names]);
+  const rules = [...names.map((name) => `MAP ${name} 127.0.0.1`), 'MAP * ~NOTFOUND', 'EXCLUDE 127.0.0.1'];
   const browser: Browser = await chromium.launch({
     executablePath: findCommand('chromium') ?? 'chromium',
-    args: [...CHROMIUM_ARGS, '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', ...args],
+    args: [...CHROMIUM_ARGS, `--host-resolver-rules=${rules.join(', ')}`, ...args],
     timeout: PAGE_MS,
   });
   const foreign: string[] = [];
@@ -30,12 +32,13 @@ export async function openAppBrowser(args: readonly string[] = []): Promise<AppB
       context.setDefaultTimeout(PAGE_MS);
       context.on('request', (request) => {
         const { protocol, hostname } = new URL(request.url());
-        if (!['blob:', 'data:', 'file:'].includes(protocol) && hostname !== '127.0.0.1') foreign.push(request.url());
+        if (!['blob:', 'data:', 'file:'].includes(protocol) && !local.has(hostname)) foreign.push(request.url());
       });
       context.on('weberror', (error) => errors.push(error.error().message));
       context.on('console', (message) => {
-        // What the policy of the page has stopped is an error of the page.
-        if (message.text().includes('Content Security Policy')) errors.push(message.text());
+        // What the policy of the page has stopped is an error of the page; but not that it is in nobody's frame.
+        const text = message.text();
+        if (text.includes('Content Security Policy') && !text.includes('frame-ancestors')) errors.push(message.text());
       });
       return await context.newPage();
     },
