@@ -52,6 +52,8 @@ export const RELAY_BOUNDS = {
   addresses: 8,
   paramsBytes: 1_024,
   channels: 200,
+  /** Of one channel at a relay, beside the one that holds; a relay refuses settings with more. */
+  formerSecrets: 16,
   buckets: 256,
   enrolmentMs: 7 * DAY_MS,
   /** Reports come once a minute; a relay that has missed three is silent. */

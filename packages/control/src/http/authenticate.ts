@@ -4,7 +4,14 @@ import type { Caller, Role } from './route.ts';
 import { hashToken } from './tokens.ts';
 
 /** Somebody who has shown nothing. */
-export const NOBODY: Caller = { kind: 'anyone', name: 'nobody', account: null, relay: null, session: null };
+export const NOBODY: Caller = {
+  kind: 'anyone',
+  name: 'nobody',
+  account: null,
+  relay: null,
+  session: null,
+  credential: null,
+};
 
 /** What a request shows of its sender; at most one of the two counts, the bearer before the cookie. */
 export interface Credentials {
@@ -28,10 +35,11 @@ async function byApiToken(queries: Queries, token: string, now: Date): Promise<C
 }
 
 async function byCredential(queries: Queries, token: string): Promise<Caller | null> {
+  const credential = hashToken(token);
   const row = await queries.first<{ id: string }>(
-    sql`select id from relays where credential_hash = ${hashToken(token)}`,
+    sql`select id from relays where credential_hash = ${credential} or former_credential_hash = ${credential}`,
   );
-  return row === null ? null : { ...NOBODY, kind: 'relay', name: `relay ${row.id}`, relay: row.id };
+  return row === null ? null : { ...NOBODY, kind: 'relay', name: `relay ${row.id}`, relay: row.id, credential };
 }
 
 async function bySession(queries: Queries, token: string, nowMs: number): Promise<Caller | null> {

@@ -23,6 +23,8 @@ export interface Caller {
   readonly relay: string | null;
   /** Of the session that the request came with; null where there is none. */
   readonly session: Buffer | null;
+  /** What is kept of the credential that a relay has shown; null for all others. */
+  readonly credential: Buffer | null;
 }
 
 /** What this control plane is, as far as routes may know. */

@@ -10,7 +10,7 @@ import { HTTP_BOUNDS } from '../limits.ts';
 import { noteChange } from '../publication/note-change.ts';
 import type { EntrySigner } from '../relays/entry-signer.ts';
 import { writeAudit } from './audit.ts';
-import { authenticate } from './authenticate.ts';
+import { authenticate, NOBODY } from './authenticate.ts';
 import { openApiDocument } from './open-api.ts';
 import { HttpProblem, unauthorized } from './problem.ts';
 import { type Caller, mayAsk, type Route, type RouteContext, type Site } from './route.ts';
@@ -66,7 +66,7 @@ async function callerOf(
   const caller = await authenticate(options.database, { bearer, cookie: session }, options.nowMs);
   const isOpen = route.access.includes('anyone');
   if (caller === null || caller.kind === 'anyone') {
-    if (isOpen) return { kind: 'anyone', name: 'nobody', account: null, relay: null, session: null };
+    if (isOpen) return NOBODY;
     throw unauthorized();
   }
   if (!mayAsk(route, caller.kind)) throw new HttpProblem(403, 'forbidden', 'that is not for you to do');

@@ -21,7 +21,7 @@ export const relaySettingsSchema = z.strictObject({
     z.strictObject({
       id: channelIdSchema,
       accessSecret: keySchema,
-      /** Taken as well, until their time. */
+      /** Taken as well, until their time; the newest first. */
       former: z.array(z.strictObject({ accessSecret: keySchema, until: timeSchema })),
     }),
   ),
@@ -58,7 +58,8 @@ function channelsOf(secrets: readonly SecretRow[]): RelaySettings['channels'] {
     const former = rows.flatMap(({ secret, ends_at }) =>
       ends_at === null ? [] : [{ accessSecret: encodeBase64url(secret), until: ends_at.toISOString() }],
     );
-    return [{ id, accessSecret: encodeBase64url(current.secret), former }];
+    // The newest: of what is rotated that often, the oldest ones are what it is to be rid of.
+    return [{ id, accessSecret: encodeBase64url(current.secret), former: former.slice(0, RELAY_BOUNDS.formerSecrets) }];
   });
 }
 

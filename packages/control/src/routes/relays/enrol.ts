@@ -60,7 +60,8 @@ export const enrolRelay = defineRoute({
           values (${id}, ${token.name}, ${key}, ${decodeBase64url(body.signingKey)}, ${body.region ?? null}, ${transports},
             'new', ${hashToken(credential)}, ${new Date(nowMs)})
           on conflict (id) do update set signing_key = excluded.signing_key, region = excluded.region,
-            transports = excluded.transports, credential_hash = excluded.credential_hash
+            transports = excluded.transports, credential_hash = excluded.credential_hash,
+            former_credential_hash = null
           where ${token.relay}::text = relays.id and relays.state <> 'retired'`,
     );
     if (changed === 0) throw new HttpProblem(409, 'conflict', 'a relay with that key is enrolled already');

@@ -1,6 +1,7 @@
 import { decodeBase64url, relayId } from '@rozan/protocol';
 import { z } from 'zod';
 import { sql } from '../../database/database.ts';
+import { conflict } from '../../http/problem.ts';
 import { defineRoute } from '../../http/route.ts';
 import { keySchema, transportsSchema } from '../../http/schemas.ts';
 import { touchRelays } from '../../relays/relay-row.ts';
@@ -19,10 +20,11 @@ export const ownKeys = defineRoute({
   handle: async ({ body }, { queries, caller, clock, signer }) => {
     const key = decodeBase64url(body.key);
     const id = relayId(key);
-    await queries.run(
+    const changed = await queries.run(
       sql`update relays set id = ${id}, key = ${key}, signing_key = ${decodeBase64url(body.signingKey)},
-            transports = ${JSON.stringify(body.transports)} where id = ${caller.relay}`,
+            transports = ${JSON.stringify(body.transports)} where id = ${caller.relay} and state <> 'retired'`,
     );
+    if (changed === 0) throw conflict('a retired relay has no other keys');
     const siblings = await queries.rows<{ sibling: string }>(sql`select sibling from siblings where relay = ${id}`);
     await touchRelays(queries, [id, ...siblings.map(({ sibling }) => sibling)]);
     return relaySettings(queries, id, { signer, nowMs: clock.wallMs() });

@@ -38,7 +38,12 @@ apiTest('a relay from its enrolment to its end', async (api) => {
   await api.ok('POST', '/relays/relay-1/drain', { as });
   assert.equal((await api.ok('GET', '/relays/self/settings', own)).isDraining, true);
   await api.ok('POST', '/relays/relay-1/retire', { as });
-  assert.equal((await api.call('POST', '/relays/report', { ...own, body: TEST_REPORT })).status, 401);
+  const end = await api.ok('GET', '/relays/self/settings', own);
+  assert.deepEqual([end.state, end.isDraining, end.channels, end.siblings], ['retired', true, [], []]);
+  assert.equal((await api.ok('POST', '/relays/report', { ...own, body: TEST_REPORT })).settingsVersion, end.version);
+  const { id: _, ...keys } = relayIdentity(2);
+  assert.equal((await api.call('POST', '/relays/self/credential', own)).status, 409);
+  assert.equal((await api.call('PUT', '/relays/self/keys', { ...own, body: keys })).status, 409);
   const actions = (await api.ok('GET', '/audit', { as })).map((line: { action: string }) => line.action).reverse();
   assert.deepEqual(actions, [
     'channel add',
@@ -127,6 +132,7 @@ apiTest('a relay changes its own keys and credential, and stays the relay that i
   await serve(api, as, a.name);
   await serve(api, as, b.name);
   const { credential } = await api.ok('POST', '/relays/self/credential', { as: a.credential });
+  await api.ok('POST', '/relays/report', { as: credential, body: TEST_REPORT });
   assert.equal((await api.call('GET', '/relays/self/settings', { as: a.credential })).status, 401);
   const { id, ...identity } = relayIdentity(3);
   const settings = await api.ok('PUT', '/relays/self/keys', { as: credential, body: identity });
@@ -134,6 +140,37 @@ apiTest('a relay changes its own keys and credential, and stays the relay that i
   assert.equal((await api.ok('GET', `/relays/${a.name}`, { as })).id, id);
   const [sibling] = (await api.ok('GET', '/relays/self/settings', { as: b.credential })).siblings;
   assert.equal(parseServerEntry(parseShareLink(sibling)).entry.relay, id);
+});
+
+apiTest('whatever reply is lost while a credential is renewed, the relay is let in by one that it has', async (api) => {
+  const as = await network(api);
+  const first = await enrolTestRelay(api, 1, { as, channels: ['default'] });
+  const report = async (credential: string) =>
+    (await api.call('POST', '/relays/report', { as: credential, body: TEST_REPORT })).status;
+  const renew = async (credential: string): Promise<string> =>
+    (await api.ok('POST', '/relays/self/credential', { as: credential })).credential;
+  const lost = await renew(first.credential);
+  assert.equal(await report(first.credential), 200, 'it never got the other one');
+  const second = await renew(first.credential);
+  assert.equal(await report(lost), 401, 'what was lost opens nothing');
+  assert.equal(await report(first.credential), 200);
+  assert.equal(await report(second), 200);
+  assert.equal(await report(first.credential), 401, 'the new one has been used');
+  assert.equal(await report(second), 200);
+});
+
+apiTest('a secret that is rotated again and again leaves no more former ones than a relay reads', async (api) => {
+  const as = await network(api);
+  const { credential } = await enrolTestRelay(api, 1, { as, channels: ['default'] });
+  const secrets = async () => (await api.ok('GET', '/relays/self/settings', { as: credential })).channels[0];
+  let last = '';
+  for (let turn = 0; turn < 20; turn += 1) {
+    last = (await secrets()).accessSecret;
+    await api.ok('POST', '/relays/relay-1/channels/default/secret', { as, body: { keepHours: 1000 } });
+  }
+  const { former } = await secrets();
+  assert.equal(former.length, 16);
+  assert.equal(former[0].accessSecret, last);
 });
 
 apiTest('a relay that is silent, burnt or in its window is shown so', async (api) => {

@@ -19,7 +19,10 @@ export const reportRelay = defineRoute({
       sql`with kept as (
             insert into relay_reports (relay, at, report)
             values (${caller.relay}, ${new Date(clock.wallMs())}, ${JSON.stringify(body)})
-            on conflict (relay) do update set at = excluded.at, report = excluded.report)
+            on conflict (relay) do update set at = excluded.at, report = excluded.report),
+          settled as (
+            update relays set former_credential_hash = null
+            where id = ${caller.relay} and credential_hash = ${caller.credential} and former_credential_hash is not null)
           select settings_version as version from relays where id = ${caller.relay}`,
     );
     if (row === null) throw unauthorized();

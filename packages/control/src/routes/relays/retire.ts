@@ -8,14 +8,14 @@ export const retireRelay = defineRoute({
   method: 'POST',
   path: '/relays/:relay/retire',
   command: 'relay retire',
-  summary: 'End a drained relay, or one that never served, for good. Its credential and its access secrets end.',
+  summary:
+    'End a drained relay, or one that never served, for good. Its access secrets end; its credential is good for nothing but to be told so.',
   access: ['operator'],
   changesPublication: true,
   params: z.strictObject({ relay: relayRefSchema }),
   reply: doneSchema,
   handle: async ({ params }, { queries, clock }) => {
     const { id } = await moveBy(queries, params.relay, { move: { kind: 'retire' }, nowMs: clock.wallMs() });
-    await queries.run(sql`update relays set credential_hash = null where id = ${id}`);
     await queries.run(sql`delete from access_secrets where relay = ${id}`);
     return DONE;
   },
