@@ -101,7 +101,7 @@ export async function createDemo(config: DemoConfig, env: Env): Promise<Demo> {
     await startOperators(quiet, { folder: path, listen: await controlAddress(env, path, config.control) }),
   );
   const mirror = stack.use(await createDemoMirror(quiet, operators.mirrorFolder));
-  await operators.setMirrors([mirror.url]);
+  await operators.describeNetwork({ mirrors: [mirror.url], home: site.url });
   const egressAllow = [ruleFor(site.address), ruleFor(mirror.address), ...config.egressAllow];
   const relays: WorldRelay[] = [];
   for (const name of RELAYS) {

@@ -31,8 +31,8 @@ export interface Operators extends AsyncDisposable {
   entryLink(name: string): Promise<string>;
   /** Says that a real client has used a relay, and puts it into service. */
   putIntoService(name: string): Promise<void>;
-  /** Has brand files name these mirrors. */
-  setMirrors(urls: readonly string[]): Promise<void>;
+  /** Has brand files name these mirrors, and this page as what people see first. */
+  describeNetwork(network: { readonly mirrors: readonly string[]; readonly home?: string }): Promise<void>;
   /** The path of a brand file, once it holds so many entries. */
   brandFile(entries: number): Promise<string>;
 }
@@ -81,7 +81,10 @@ export async function startOperators(env: Env, { folder, listen }: OperatorsOpti
       await ask('POST', `/relays/${name}/test`, { passed: true });
       await ask('POST', `/relays/${name}/serve`);
     },
-    setMirrors: async (mirrors) => void (await ask('PUT', '/network', { name: 'Rozan demo', mirrors })),
+    describeNetwork: async ({ mirrors, home }) => {
+      const homes = home === undefined ? [] : [`*=${home}`];
+      await ask('PUT', '/network', { name: 'Rozan demo', mirrors, homes });
+    },
     brandFile: (entries) => writeBrand(env, { folder, entries, ask }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -1,31 +1,22 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { openAppBrowser } from '../testing/app-browser.ts';
+import { createFakeGnome } from '../testing/fake-gnome.ts';
 import { runRozan, startProgram } from '../testing/program.ts';
 import { needs } from '../testing/tools.ts';
 import { createScratchFolder } from '../world.ts';
 
 const DOORS = ['--socks', '127.0.0.1:0', '--http', '127.0.0.1:0', '--ui', '127.0.0.1:0'];
 
-/** A desktop whose browser only notes what it was told to open. */
-async function fakeDesktop(folder: string) {
-  const [bin, opened] = [join(folder, 'bin'), join(folder, 'opened')];
-  await mkdir(bin);
-  await writeFile(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s\\n' "$@" > '${opened}'\n`);
-  await chmod(join(bin, 'xdg-open'), 0o755);
-  const env = { PATH: `${bin}:${process.env.PATH}` };
-  return { env, opened: async () => (await readFile(opened, 'utf8')).trim() };
-}
-
 const inChromium = { ...needs('chromium'), ...(process.platform === 'linux' ? {} : { skip: 'xdg-open is of Linux' }) };
 
 test('rozan app opens the app of a client that runs, by a file that only its user can read', inChromium, async () => {
   await using scratch = await createScratchFolder();
   const data = join(scratch.path, 'client');
-  const { env, opened } = await fakeDesktop(scratch.path);
+  const { env, opened } = await createFakeGnome(scratch.path);
   const early = await runRozan(['app', '--data', data], { env });
   assert.equal(early.code, 1);
   assert.match(early.err, /no client with the app runs on this folder\nStart one: rozan client --ui/);
@@ -48,7 +39,7 @@ test('rozan app opens the app of a client that runs, by a file that only its use
 
 test('rozan client --open opens the app as it starts, and goes on where there is no browser', inChromium, async () => {
   await using scratch = await createScratchFolder();
-  const { env, opened } = await fakeDesktop(scratch.path);
+  const { env, opened } = await createFakeGnome(scratch.path);
   const data = join(scratch.path, 'client');
   {
     await using client = await startProgram(['client', '--open', '--data', data, ...DOORS], { env });

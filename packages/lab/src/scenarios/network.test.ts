@@ -50,7 +50,7 @@ async function startNetwork(context: TestContext) {
   const site = stack.use(await createDemoSite(env));
   const operators = stack.use(await startOperators(env, { folder: path, listen: ANY }));
   const mirror = stack.use(await createDemoMirror(env, operators.mirrorFolder));
-  await operators.setMirrors([mirror.url]);
+  await operators.describeNetwork({ mirrors: [mirror.url] });
   const egressAllow = [ruleFor(site.address), ruleFor(mirror.address)];
   return {
     ...{ env, path, site, operators, mirror, stack },

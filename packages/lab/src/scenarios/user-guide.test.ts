@@ -1,12 +1,13 @@
 // docs/guides/user.md and its Persian, word for word: each name in bold is said by the app just so, and each command does what it says.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
 import { openAppBrowser } from '../testing/app-browser.ts';
 import { createAppWorld } from '../testing/app-world.ts';
+import { createFakeGnome } from '../testing/fake-gnome.ts';
 import { runRozan, startProgram } from '../testing/program.ts';
 import { needs } from '../testing/tools.ts';
 
@@ -45,32 +46,6 @@ test('both guides have the same commands', async () => {
   assert.deepEqual(commandsOf(await guideOf(GUIDES.fa)), commandsOf(await guideOf(GUIDES.en)));
 });
 
-/** A person's account on a GNOME desktop, whose browser notes what it was told to open. */
-async function createAccount(folder: string) {
-  const [bin, settings] = [join(folder, 'bin'), join(folder, 'gnome')];
-  await mkdir(bin);
-  const script = async (name: string, text: string) => {
-    await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`);
-    await chmod(join(bin, name), 0o755);
-  };
-  await script('xdg-open', `printf '%s\\n' "$1" > '${folder}/opened'`);
-  await script(
-    'gsettings',
-    `f='${settings}'"/$2 $3"; mkdir -p '${settings}'; case $1 in get) cat "$f" 2>/dev/null || echo "''";; set) printf '%s\\n' "$4" > "$f";; esac`,
-  );
-  return {
-    env: {
-      PATH: `${bin}:${process.env.PATH}`,
-      XDG_CURRENT_DESKTOP: 'GNOME',
-      XDG_DATA_HOME: join(folder, 'share'),
-      XDG_CONFIG_HOME: join(folder, 'config'),
-    },
-    opened: async () => pathToFileURL((await readFile(join(folder, 'opened'), 'utf8')).trim()).href,
-    mode: async () =>
-      (await readFile(join(settings, 'org.gnome.system.proxy mode'), 'utf8').catch(() => "''\n")).trim(),
-  };
-}
-
 interface Names {
   readonly heading: (name: string) => Promise<void>;
   readonly press: (name: string) => Promise<void>;
@@ -88,7 +63,7 @@ function namesOn(page: Page): Names {
 for (const [language, name] of Object.entries(GUIDES)) {
   test(`${name}: from the first command to the last, as it says`, needs('chromium'), async () => {
     await using world = await createAppWorld();
-    const account = await createAccount(world.folder);
+    const account = await createFakeGnome(world.folder);
     const { env } = account;
     const words = await messagesOf(language);
     const say = (key: string) => words[key] ?? assert.fail(key);
@@ -99,7 +74,7 @@ for (const [language, name] of Object.entries(GUIDES)) {
     await client.waitForEvent(({ event }) => event === 'app.opened');
     await using browser = await openAppBrowser();
     const page = await browser.newPage({ locale: language });
-    await page.goto(await account.opened());
+    await page.goto(pathToFileURL(await account.opened()).href);
     const { heading, press, go } = namesOn(page);
     await heading(say('welcome.title'));
     await page.getByLabel(say('add.paste')).fill(world.link);
@@ -108,10 +83,10 @@ for (const [language, name] of Object.entries(GUIDES)) {
     await heading(say('home.connected.title'));
     await page.getByRole('switch', { name: say('settings.systemProxy') }).click();
     await page.locator('[role=switch][aria-checked=true]').waitFor();
-    assert.equal(await account.mode(), "'manual'");
+    assert.equal(await account.proxyMode(), "'manual'");
     await press(say('disconnect'));
     await heading(say('home.off.title'));
-    assert.equal(await account.mode(), "''");
+    assert.equal(await account.proxyMode(), "''");
     await go(say('nav.entries'));
     await press(
       say('share.one').replace('{name}', say('entries.name').replace('{n, number}', language === 'fa' ? '۱' : '1')),
@@ -132,13 +107,13 @@ for (const [language, name] of Object.entries(GUIDES)) {
     await heading(say('safety.title'));
     assert.equal((await runRozan(argsOf(again), { env })).code, 0);
     const second = await browser.newPage({ locale: language });
-    await second.goto(await account.opened());
+    await second.goto(pathToFileURL(await account.opened()).href);
     await namesOn(second).heading(say('home.off.title'));
     assert.equal((await client.stop('SIGINT')).code, 0);
     await page.getByText(say('lost')).waitFor();
     assert.equal((await runRozan(argsOf(proxyOn), { env })).code, 0);
-    assert.equal(await account.mode(), "'manual'");
+    assert.equal(await account.proxyMode(), "'manual'");
     assert.equal((await runRozan(argsOf(proxyOff), { env })).code, 0);
-    assert.equal(await account.mode(), "''");
+    assert.equal(await account.proxyMode(), "''");
   });
 }
