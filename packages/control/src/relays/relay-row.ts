@@ -72,3 +72,9 @@ export async function moveBy(
 export async function touchRelays(queries: Queries, relays: readonly string[]): Promise<void> {
   await queries.run(sql`update relays set settings_version = settings_version + 1 where id = any(${relays})`);
 }
+
+/** The same for a relay whose keys or transports have changed, and for those that forward with it. */
+export async function touchWithSiblings(queries: Queries, relay: string): Promise<void> {
+  const siblings = await queries.rows<{ sibling: string }>(sql`select sibling from siblings where relay = ${relay}`);
+  await touchRelays(queries, [relay, ...siblings.map(({ sibling }) => sibling)]);
+}

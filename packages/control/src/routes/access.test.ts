@@ -46,6 +46,7 @@ operator                        POST /channels/:channel/buckets/:number/key
 operator                        GET /enrolment-tokens
 operator                        POST /enrolment-tokens
 operator                        DELETE /enrolment-tokens/:id
+operator                        POST /relays/:relay/enrolment-token
 operator                        POST /relays/:relay/test
 operator                        POST /relays/:relay/serve
 operator                        POST /relays/:relay/discover

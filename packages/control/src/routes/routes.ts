@@ -13,6 +13,7 @@ import { showChannel } from './channels/show.ts';
 import { addEnrolment } from './enrolment/add.ts';
 import { listEnrolments } from './enrolment/list.ts';
 import { removeEnrolment } from './enrolment/remove.ts';
+import { renewEnrolment } from './enrolment/renew.ts';
 import { health } from './health.ts';
 import { loginByLink } from './login/link.ts';
 import { logout } from './login/logout.ts';
@@ -83,6 +84,7 @@ export const ROUTES: readonly Route[] = [
   listEnrolments,
   addEnrolment,
   removeEnrolment,
+  renewEnrolment,
   enrolRelay,
   reportRelay,
   ownSettings,

@@ -82,7 +82,7 @@ export function describe(event: LogEvent): string | null {
       return `No certificate for ${event.name}: ${event.problem ?? event.reason}. ${event.remedy} Tried again in ${Math.ceil(Number(event.retryMs) / 60_000)} minutes; the relay serves with what it has.`;
     case 'control.unreachable':
       return event.code === 'control-refused'
-        ? 'The control plane does not know this relay any more; it goes on as it was told last.'
+        ? 'The control plane does not know this relay any more; it goes on as it was told last. To let it in again: "rozan control enrolment renew" there, and "rozan relay enrol --again" here.'
         : 'The control plane does not answer; the relay goes on as it was told last.';
     case 'control.reached':
       return 'The control plane answers again.';

@@ -30,6 +30,16 @@ function identityOf(config: RelayConfig) {
   };
 }
 
+/** A token is refused without a reason: what an operator can do about it depends on what the control plane knows of this relay. */
+function withRemedy(cause: unknown): never {
+  if (!(cause instanceof RelayError) || cause.code !== 'control-refused') throw cause;
+  throw new RelayError(cause.code, cause.message, {
+    cause,
+    remedy:
+      'A token is good for one relay, and for a week. Where the network knows this relay already, its operator makes one with "rozan control enrolment renew NAME"; otherwise with "rozan control enrolment add NAME".',
+  });
+}
+
 /**
  * Makes the relay in a folder one of a network's; gives what the control plane tells it to be. Throws a `RelayError` (`enrolled`, `control-plane`,
  * `control-unreachable`, `control-refused`, those of the folder) or a `TunnelError`. Trying again with the same token is harmless.
@@ -41,20 +51,18 @@ export async function enrolRelay(env: Env, options: EnrolOptions): Promise<Relay
   const config = await readRelayConfig(folder);
   if (!isAgain && (await readEnrolment(folder)) !== null) {
     throw new RelayError('enrolled', 'this relay belongs to a network already', {
-      remedy: 'Enrol it again with --again, or make another relay in another folder.',
+      remedy:
+        'To enrol it again, use --again and a token of "rozan control enrolment renew NAME"; or make another relay in another folder.',
     });
   }
-  const reply = await askControlPlane(
-    env,
-    { url, roots },
-    {
-      method: 'POST',
-      path: '/relays/enrol',
-      body: { token, ...identityOf(config), ...(region === undefined ? {} : { region }) },
-      credential: null,
-      signal: new AbortController().signal,
-    },
-  );
+  const request = {
+    method: 'POST',
+    path: '/relays/enrol',
+    body: { token, ...identityOf(config), ...(region === undefined ? {} : { region }) },
+    credential: null,
+    signal: new AbortController().signal,
+  } as const;
+  const reply = await askControlPlane(env, { url, roots }, request).catch(withRemedy);
   const { credential, settings } = Object(reply) as { readonly credential?: unknown; readonly settings?: unknown };
   if (typeof credential !== 'string') {
     throw new RelayError('control-unreachable', 'the control plane has given no credential');

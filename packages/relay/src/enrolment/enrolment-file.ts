@@ -16,6 +16,14 @@ export interface Enrolment extends ControlPlacement {
   readonly credential: string;
 }
 
+/** The relay has enrolled, and what it keeps of that cannot be used. */
+export function enrolmentBroken(what: string): RelayError {
+  return new RelayError('folder-broken', what, {
+    remedy:
+      'Have an operator renew its enrolment ("rozan control enrolment renew NAME"), and enrol it with that token: "rozan relay enrol --again".',
+  });
+}
+
 async function readFile<T>(folder: string, file: string, parse: (bytes: Buffer) => T): Promise<T | null> {
   const bytes = await readPrivateFile(join(folder, file), CONFIG_BOUNDS.fileBytes);
   if (bytes === null) return null;
@@ -23,9 +31,7 @@ async function readFile<T>(folder: string, file: string, parse: (bytes: Buffer) 
     return parse(bytes);
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;
-    throw new RelayError('folder-broken', `${file}: ${cause.message}`, {
-      remedy: 'enrol the relay again, with a new token: "rozan relay enrol --again"',
-    });
+    throw enrolmentBroken(`${file}: ${cause.message}`);
   }
 }
 
@@ -67,7 +73,7 @@ export async function keepSettings(folder: string, json: unknown): Promise<Relay
       'control-unreachable',
       `the control plane tells what this version cannot read: ${cause.message}`,
       {
-        remedy: 'update this relay',
+        remedy: 'Update this relay.',
       },
     );
   }

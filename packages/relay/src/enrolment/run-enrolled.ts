@@ -1,6 +1,6 @@
 import type { Env } from '@rozan/tunnel';
 import type { RelaySetup } from '../relay-core.ts';
-import { readEnrolment, readSettings } from './enrolment-file.ts';
+import { enrolmentBroken, readEnrolment, readSettings } from './enrolment-file.ts';
 import { channelsAt } from './settings.ts';
 import { Steward, type StewardedRelay } from './steward.ts';
 
@@ -22,6 +22,8 @@ export async function openMembership(
 ): Promise<Membership | null> {
   const { folder } = options;
   const [enrolment, settings] = [await readEnrolment(folder), await readSettings(folder)];
+  // It would take clients under secrets that the network has never given out.
+  if (enrolment === null && settings !== null) throw enrolmentBroken('enrolment.json is missing');
   if (enrolment === null || settings === null) return null;
   return {
     setup: (setup) => ({

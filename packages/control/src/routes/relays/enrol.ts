@@ -5,6 +5,7 @@ import { HttpProblem, notLetIn } from '../../http/problem.ts';
 import { defineRoute, type RouteContext } from '../../http/route.ts';
 import { countrySchema, keySchema, tokenSchema, transportsSchema } from '../../http/schemas.ts';
 import { createToken, hashToken } from '../../http/tokens.ts';
+import { touchWithSiblings } from '../../relays/relay-row.ts';
 import { joinChannel } from '../../relays/secrets.ts';
 import { relaySettings, relaySettingsSchema } from '../../relays/settings.ts';
 
@@ -26,14 +27,18 @@ interface TokenRow {
   readonly used_at: Date | null;
 }
 
-/** A token is good for one relay; for the same one again, so that a lost reply costs nothing but another credential. */
+/**
+ * A token is good for one relay; for the same one again, so that a lost reply costs nothing but another credential. One that was made for a relay that is
+ * enrolled is good for that relay alone.
+ */
 async function takeToken({ queries, clock }: RouteContext, token: string, relay: string): Promise<TokenRow> {
   const now = new Date(clock.wallMs());
   const row = await queries.first<TokenRow>(
     sql`select id, name, channels, relay, used_at from enrolment_tokens
         where token_hash = ${hashToken(token)} and expires_at > ${now} for update`,
   );
-  if (row === null || (row.used_at !== null && row.relay !== relay)) throw notLetIn();
+  const isBound = row?.used_at !== null || row.relay !== null;
+  if (row === null || (isBound && row.relay !== relay)) throw notLetIn();
   return row;
 }
 
@@ -44,6 +49,8 @@ export const enrolRelay = defineRoute({
   summary: 'Enrol a relay with a one-time token; gives its credential and its settings.',
   access: ['anyone'],
   isGuessable: true,
+  // One that enrols again may be reached otherwise than before.
+  changesPublication: true,
   body: bodySchema,
   reply: z.strictObject({ credential: z.string(), settings: relaySettingsSchema }),
   audit: (_input, { settings }) => ({ subject: settings.relay }),
@@ -59,7 +66,7 @@ export const enrolRelay = defineRoute({
       sql`insert into relays (id, name, key, signing_key, region, transports, state, credential_hash, enrolled_at)
           values (${id}, ${token.name}, ${key}, ${decodeBase64url(body.signingKey)}, ${body.region ?? null}, ${transports},
             'new', ${hashToken(credential)}, ${new Date(nowMs)})
-          on conflict (id) do update set signing_key = excluded.signing_key, region = excluded.region,
+          on conflict (id) do update set signing_key = excluded.signing_key, region = coalesce(excluded.region, relays.region),
             transports = excluded.transports, credential_hash = excluded.credential_hash,
             former_credential_hash = null
           where ${token.relay}::text = relays.id and relays.state <> 'retired'`,
@@ -68,6 +75,7 @@ export const enrolRelay = defineRoute({
     await queries.run(
       sql`update enrolment_tokens set used_at = coalesce(used_at, ${new Date(nowMs)}), relay = ${id} where id = ${token.id}`,
     );
+    if (token.relay !== null) await touchWithSiblings(queries, id);
     for (const channel of token.channels) await joinChannel(queries, { relay: id, channel, random, nowMs });
     return { credential, settings: await relaySettings(queries, id, { signer, nowMs }) };
   },

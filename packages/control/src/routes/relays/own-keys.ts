@@ -4,7 +4,7 @@ import { sql } from '../../database/database.ts';
 import { conflict } from '../../http/problem.ts';
 import { defineRoute } from '../../http/route.ts';
 import { keySchema, transportsSchema } from '../../http/schemas.ts';
-import { touchRelays } from '../../relays/relay-row.ts';
+import { touchWithSiblings } from '../../relays/relay-row.ts';
 import { relaySettings, relaySettingsSchema } from '../../relays/settings.ts';
 
 export const ownKeys = defineRoute({
@@ -25,8 +25,7 @@ export const ownKeys = defineRoute({
             transports = ${JSON.stringify(body.transports)} where id = ${caller.relay} and state <> 'retired'`,
     );
     if (changed === 0) throw conflict('a retired relay has no other keys');
-    const siblings = await queries.rows<{ sibling: string }>(sql`select sibling from siblings where relay = ${id}`);
-    await touchRelays(queries, [id, ...siblings.map(({ sibling }) => sibling)]);
+    await touchWithSiblings(queries, id);
     return relaySettings(queries, id, { signer, nowMs: clock.wallMs() });
   },
 });

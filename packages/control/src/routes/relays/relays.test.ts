@@ -75,6 +75,46 @@ apiTest('a token enrols one relay, and the same one again when the reply was los
   assert.equal((await api.call('POST', '/relays/enrol', { body: { token: theirs.token, ...identity } })).status, 409);
 });
 
+apiTest(
+  'a relay that has lost its credential enrols again when an operator says so, and is the relay that it was',
+  async (api) => {
+    const as = await network(api);
+    const a = await enrolTestRelay(api, 1, { as, channels: ['default'] });
+    const b = await enrolTestRelay(api, 2, { as, channels: ['default'] });
+    await serve(api, as, a.name);
+    await serve(api, as, b.name);
+    const before = await api.ok('GET', '/relays/self/settings', { as: a.credential });
+    const of = async (credential: string) => await api.ok('GET', '/relays/self/settings', { as: credential });
+    const version = (await of(b.credential)).version;
+    const { id: _, ...identity } = relayIdentity(1);
+    const { id: _other, ...other } = relayIdentity(3);
+    const renew = async () => (await api.ok('POST', '/relays/relay-1/enrolment-token', { as })).token;
+    const enrol = (token: string, body: object) => api.call('POST', '/relays/enrol', { body: { token, ...body } });
+    const unused = await renew();
+    const token = await renew();
+    assert.equal((await of(a.credential)).version, before.version, 'nothing has happened to it yet');
+    assert.equal((await enrol(unused, identity)).status, 401, 'one at a time');
+    assert.equal((await enrol(token, other)).status, 401, 'it is for the relay with that key');
+    const moved = { ...identity, transports: [{ transport: 'opaque', addresses: ['192.0.2.99:443'], params: {} }] };
+    const { status, json } = await enrol(token, moved);
+    assert.equal(status, 200);
+    assert.deepEqual([json.settings.relay, json.settings.state], [a.id, 'serving']);
+    assert.deepEqual([json.settings.channels, json.settings.siblings.length], [before.channels, 1]);
+    assert.equal((await api.call('GET', '/relays/self/settings', { as: a.credential })).status, 401);
+    assert.equal((await of(json.credential)).relay, a.id);
+    const told = await of(b.credential);
+    assert.ok(told.version > version, 'its sibling is told where it is now');
+    assert.deepEqual(parseServerEntry(parseShareLink(told.siblings[0])).entry.transports[0]?.addresses, [
+      '192.0.2.99:443',
+    ]);
+    await api.ok('POST', '/relays/relay-1/drain', { as });
+    const late = await renew();
+    await api.ok('POST', '/relays/relay-1/retire', { as });
+    assert.equal((await enrol(late, identity)).status, 409, 'retired is for good');
+    assert.equal((await api.call('POST', '/relays/relay-1/enrolment-token', { as })).status, 409);
+  },
+);
+
 apiTest("relays get siblings on both sides, at most 12, without anybody's access secret", async (api) => {
   const as = await network(api);
   const relays: TestRelay[] = [];
