@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { API_ROUTES } from './api-routes.ts';
@@ -105,7 +106,7 @@ test('a stream begins with the state, and tells of what changes', async () => {
   await reader?.cancel();
 });
 
-test('the document names every request', async () => {
+test('the document is one of OpenAPI, and names every request', async () => {
   const { openapi, paths } = z
     .looseObject({ openapi: z.literal('3.1.0'), paths: z.record(z.string(), z.record(z.string(), z.looseObject({}))) })
     .parse(openApiDocument(API_ROUTES, '0'));
@@ -115,6 +116,8 @@ test('the document names every request', async () => {
   );
   const known = API_ROUTES.map(({ method, path }) => `${method.toLowerCase()} ${path.replace(':id', '{id}')}`);
   assert.deepEqual(named.sort(), [...known, 'get /api/events'].sort());
+  const { valid, errors } = await new Validator().validate(structuredClone(openApiDocument(API_ROUTES, '0')));
+  assert.ok(valid, JSON.stringify(errors));
 });
 
 /** Values that begin as a schema wants them, now and then with something else in their place. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { ROUTES } from '../routes/routes.ts';
@@ -125,4 +126,9 @@ apiTest('whatever is sent, by whomever, the control plane does not fail', async 
       await fc.assert(property, { numRuns: RUNS_PER_OPERATION });
     }
   }
+});
+
+test('the document is one of OpenAPI 3.1', async () => {
+  const { valid, errors } = await new Validator().validate(structuredClone(openApiDocument(ROUTES, '0')));
+  assert.ok(valid, JSON.stringify(errors));
 });

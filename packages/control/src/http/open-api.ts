@@ -4,8 +4,14 @@ import type { Route } from './route.ts';
 type Json = { readonly [name: string]: unknown };
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
+  const { $schema: _, $defs: _defs, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return withoutRefs(rest);
+}
+
+/** The one schema that refers to itself is that of any JSON; inside of a document its reference would lead nowhere. */
+function withoutRefs(schema: Json): Json {
+  const isRef = (value: unknown) => typeof value === 'object' && value !== null && '$ref' in value;
+  return JSON.parse(JSON.stringify(schema), (_key, value) => (isRef(value) ? {} : value));
 }
 
 function parameters(schema: z.ZodObject, place: 'path' | 'query'): Json[] {
