@@ -39,6 +39,7 @@ test(
     await press(page, 'Connect');
     await heading(page, 'Connected');
     await page.getByText('looks like nothing in particular').waitFor();
+    assert.equal(await page.title(), 'Connected · Rozan');
     world.gate.cut();
     await page.getByText(/It was cut (once|\d times); nothing was lost\./).waitFor();
     await heading(page, 'Connected');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClientState } from '../../../src/local-api/api-types.ts';
-import { detailsOf, failureKey } from './sentences.ts';
+import { detailsOf, failureKey, titleKey } from './sentences.ts';
 
 const CONNECTION = {
   looks: ['web'],
@@ -47,6 +47,13 @@ test('a connection says what it looks like, and that cuts have cost nothing', ()
   assert.deepEqual(connected({}), ['home.looks.web']);
   assert.deepEqual(connected({ cuts: 3, rerouted: true }), ['home.looks.web', 'home.rerouted', 'home.cuts 3']);
   assert.deepEqual(connected({ waiting: true, cuts: 1 }), ['home.waiting.text', 'home.cuts 1']);
+});
+
+test('a connection that waits says so in its title', () => {
+  assert.equal(titleKey(null), 'home.off.title');
+  assert.equal(titleKey({ ...BASE, phase: 'blocked' }), 'home.blocked.title');
+  const connection = { ...CONNECTION, looks: [...CONNECTION.looks], waiting: true };
+  assert.equal(titleKey({ phase: 'connected', connection }), 'home.waiting.title');
 });
 
 test('a failure that is not known yet counts as broken off', () => {

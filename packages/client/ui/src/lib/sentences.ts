@@ -3,6 +3,12 @@ import type { MessageKey } from './i18n.svelte.ts';
 
 type Text = (key: MessageKey, values?: Readonly<Record<string, string | number>>) => string;
 
+/** What is happening, in a word or two. */
+export function titleKey(state: Pick<ClientState, 'phase' | 'connection'> | null): MessageKey {
+  if (state?.phase === 'connected' && state.connection?.waiting === true) return 'home.waiting.title';
+  return `home.${state?.phase ?? 'off'}.title`;
+}
+
 /** What is happening, in sentences for the person. */
 export function detailsOf({ phase, attempt, connection, entries }: ClientState, text: Text): string[] {
   if (phase === 'off') return [text('home.off.text')];
