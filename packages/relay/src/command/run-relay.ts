@@ -86,6 +86,8 @@ export function describe(event: LogEvent): string | null {
         : 'The control plane does not answer; the relay goes on as it was told last.';
     case 'control.reached':
       return 'The control plane answers again.';
+    case 'relay.retired':
+      return 'The network has retired this relay for good: it takes nobody any more, and reports no more. When its last sessions have ended it can be stopped, and its folder deleted.';
     case 'settings.changed':
       return `The network has other settings for this relay: it is ${event.state}${event.isDraining ? ', and takes no new sessions' : ''}.`;
     case 'listen.failed':

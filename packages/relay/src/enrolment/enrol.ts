@@ -68,6 +68,6 @@ export async function enrolRelay(env: Env, options: EnrolOptions): Promise<Relay
     throw new RelayError('control-unreachable', 'the control plane has given no credential');
   }
   const kept = await keepSettings(folder, settings);
-  await writeEnrolment(folder, { url, roots, credential });
+  await writeEnrolment(folder, { url, roots, credential, former: null, sinceMs: env.clock.wallMs() });
   return kept;
 }

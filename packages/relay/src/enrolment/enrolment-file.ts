@@ -8,12 +8,17 @@ import { parseRelaySettings, type RelaySettings } from './settings.ts';
 
 const ENROLMENT_FILE = 'enrolment.json';
 const SETTINGS_FILE = 'settings.json';
+const MAX_SECONDS = 1e11;
 const CREDENTIAL = /^[\x21-\x7e]{1,200}$/;
 
 /** To which network a relay belongs. */
 export interface Enrolment extends ControlPlacement {
   /** A secret by which the control plane knows the relay. */
   readonly credential: string;
+  /** The one before it; null where there is none. */
+  readonly former: string | null;
+  /** When the control plane has given the credential, in ms since 1970 by this machine's clock; null where that is not known. */
+  readonly sinceMs: number | null;
 }
 
 /** The relay has enrolled, and what it keeps of that cannot be used. */
@@ -41,6 +46,8 @@ function parseEnrolment(bytes: Buffer): Enrolment {
     url: fields.string('control'),
     roots: fields.has('roots') ? fields.string('roots') : null,
     credential: fields.pattern('credential', CREDENTIAL),
+    former: fields.has('former') ? fields.pattern('former', CREDENTIAL) : null,
+    sinceMs: fields.has('since') ? fields.integer('since', [0, MAX_SECONDS]) * 1_000 : null,
   };
 }
 
@@ -50,8 +57,15 @@ export function readEnrolment(folder: string): Promise<Enrolment | null> {
 }
 
 /** Writes that down. */
-export async function writeEnrolment(folder: string, { url, roots, credential }: Enrolment): Promise<void> {
-  const json = { control: url, ...(roots === null ? {} : { roots }), credential };
+export async function writeEnrolment(folder: string, enrolment: Enrolment): Promise<void> {
+  const { url, roots, credential, former, sinceMs } = enrolment;
+  const json = {
+    control: url,
+    ...(roots === null ? {} : { roots }),
+    credential,
+    ...(former === null ? {} : { former }),
+    ...(sinceMs === null ? {} : { since: Math.floor(sinceMs / 1_000) }),
+  };
   await writeFileAtomically(join(folder, ENROLMENT_FILE), `${JSON.stringify(json, null, 2)}\n`);
 }
 

@@ -7,7 +7,7 @@ import type { Env, LogEvent } from '@rozan/tunnel';
 import { ManualClock, MemoryNetwork, SeededRandom, temporaryFolder } from '@rozan/tunnel/testing';
 import type { RelayChannel } from '../data-folder/relay-config.ts';
 import { ENROLMENT_BOUNDS } from '../limits/constants.ts';
-import { keepSettings } from './enrolment-file.ts';
+import { keepSettings, readEnrolment, writeEnrolment } from './enrolment-file.ts';
 import { Steward, type StewardedRelay } from './steward.ts';
 import { FakeControl, TEST_SETTINGS, testSecret } from './testing/fake-control.ts';
 
@@ -74,25 +74,47 @@ class FakeRelay implements StewardedRelay {
   }
 }
 
+interface BeginOptions {
+  readonly settings?: object;
+  /** Of its credential. */
+  readonly ageMs?: number;
+}
+
 /** A steward between a fake relay and a fake control plane. */
-async function begin(context: TestContext, first: object = TEST_SETTINGS) {
+async function begin(context: TestContext, { settings: first = TEST_SETTINGS, ageMs = 0 }: BeginOptions = {}) {
   const clock = new WaitClock();
   const network = new MemoryNetwork({ clock });
   const events: LogEvent[] = [];
-  const env: Env = { network, clock, random: new SeededRandom(1), log: (event) => void events.push(event) };
+  let heard = () => {};
+  const env: Env = {
+    network,
+    clock,
+    random: new SeededRandom(1),
+    log: (event) => {
+      events.push(event);
+      heard();
+    },
+  };
   const control = new FakeControl();
   await control.listen(env);
   const folder = await temporaryFolder(context);
   const settings = await keepSettings(folder, first);
   const relay = new FakeRelay();
-  const enrolment = { url: control.url, roots: null, credential: 'a-credential' };
+  const enrolment = {
+    url: control.url,
+    roots: null,
+    credential: 'credential-0',
+    former: null,
+    sinceMs: clock.wallMs() - ageMs,
+  };
+  await writeEnrolment(folder, enrolment);
   const steward = new Steward(env, { relay, folder, enrolment, settings, programVersion: '9' });
   context.after(async () => {
     await steward[Symbol.asyncDispose]();
     await control[Symbol.asyncDispose]();
     assert.equal(clock.pendingTimers, 0);
   });
-  let waitMs = await clock.nextWait();
+  let waitMs = settings.state === 'retired' ? 0 : await clock.nextWait();
   return {
     clock,
     control,
@@ -110,6 +132,14 @@ async function begin(context: TestContext, first: object = TEST_SETTINGS) {
       waitMs = await over;
       return waitMs;
     },
+    /** Resolves when that has been logged. */
+    until: async (name: string) => {
+      while (!events.some(({ event }) => event === name)) {
+        await new Promise<void>((resolve) => {
+          heard = resolve;
+        });
+      }
+    },
     names: () => events.map(({ event }) => event),
   };
 }
@@ -120,7 +150,7 @@ test('a report comes at the start and then about once a minute, at no even beat,
   const [first] = control.asked;
   assert.ok(first !== undefined);
   const { cpuShare, ...body } = Object(first.body);
-  assert.deepEqual([first.method, first.path, first.credential], ['POST', '/relays/report', 'a-credential']);
+  assert.deepEqual([first.method, first.path, first.credential], ['POST', '/relays/report', 'credential-0']);
   assert.ok(cpuShare >= 0 && cpuShare <= 1);
   assert.deepEqual(body, {
     settingsVersion: 7,
@@ -170,12 +200,23 @@ test('settings that have changed are kept, and the relay is as they say: channel
   assert.equal(control.count('/relays/self/settings'), 3);
 });
 
-test('a relay that is retired takes nobody any more', async (context) => {
-  const { control, relay, round, events } = await begin(context);
+test('a relay that is retired takes nobody any more, says so once, and reports no more', async (context) => {
+  const { control, relay, clock, wait, until, names } = await begin(context);
   control.settings = { ...TEST_SETTINGS, version: 8, state: 'retired', isDraining: true, channels: [] };
-  await round();
+  await clock.advance(wait());
+  await until('relay.retired');
   assert.deepEqual(relay.done, ['channels ', 'siblings 0', 'drain']);
-  assert.equal(events[0]?.state, 'retired');
+  assert.deepEqual(names(), ['settings.changed', 'relay.retired']);
+  await clock.settle();
+  assert.equal(clock.pendingTimers, 0);
+  assert.equal(control.count('/relays/report'), 2);
+});
+
+test('a relay that was retired before it was started asks nobody', async (context) => {
+  const { control, names, clock } = await begin(context, { settings: { ...TEST_SETTINGS, state: 'retired' } });
+  assert.deepEqual(names(), ['relay.retired']);
+  assert.equal(clock.pendingTimers, 0);
+  assert.deepEqual(control.asked, []);
 });
 
 test('settings that cannot be read are asked for ever less often, told of once, and change nothing', async (context) => {
@@ -224,7 +265,7 @@ test('a former secret ends at its time, though the control plane is away', async
   const untilMs = new ManualClock().wallMs() + HOUR;
   const former = [{ accessSecret: testSecret(2), until: new Date(untilMs).toISOString() }];
   const channels = [{ id: 'friends', accessSecret: testSecret(1), former }];
-  const { control, relay, round, clock } = await begin(context, { ...TEST_SETTINGS, channels });
+  const { control, relay, round, clock } = await begin(context, { settings: { ...TEST_SETTINGS, channels } });
   control.rule = () => ({ json: {}, status: 503 });
   while (clock.wallMs() < untilMs - 2 * MINUTE) await round();
   assert.deepEqual(relay.done, []);
@@ -239,4 +280,15 @@ test('a steward ends in the middle of a request, and says nothing about it', asy
   await steward[Symbol.asyncDispose]();
   assert.deepEqual(names(), []);
   assert.equal(clock.pendingTimers, 0);
+});
+
+test('an old credential is renewed after a report, and the next report comes with the new one', async (context) => {
+  const { control, round, names, folder } = await begin(context, { ageMs: 31 * 24 * HOUR });
+  assert.deepEqual(control.known, { current: 'credential-1', former: 'credential-0' });
+  assert.equal((await readEnrolment(folder))?.credential, 'credential-1');
+  await round();
+  assert.deepEqual(control.known, { current: 'credential-1', former: null });
+  await round();
+  assert.equal(control.count('/relays/self/credential'), 1);
+  assert.deepEqual(names(), ['credential.renewed']);
 });

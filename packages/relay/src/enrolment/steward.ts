@@ -5,7 +5,7 @@ import { RelayError } from '../data-folder/relay-error.ts';
 import { ENROLMENT_BOUNDS } from '../limits/constants.ts';
 import type { MetricsSource } from '../metrics/metrics-server.ts';
 import type { RelayStatus } from '../relay-core.ts';
-import { askControlPlane, type ControlRequest } from './control-plane.ts';
+import { type KnownRequest, RelayCredential } from './credential.ts';
 import { type Enrolment, keepSettings } from './enrolment-file.ts';
 import { cpuShare, makeReport, readCpuTimes } from './report.ts';
 import { channelsAt, type RelaySettings } from './settings.ts';
@@ -42,6 +42,7 @@ export class Steward implements AsyncDisposable {
   readonly #options: StewardOptions;
   readonly #over = new AbortController();
   readonly #startedMs: number;
+  readonly #credential: RelayCredential;
   #settings: RelaySettings;
   #secrets: string;
   #cpu = readCpuTimes();
@@ -49,20 +50,32 @@ export class Steward implements AsyncDisposable {
   #cancelTimer: CancelTimer = () => {};
   #running: Promise<void> = Promise.resolve();
 
-  /** Begins with a report. It never throws: the control plane may be away for days. */
+  /** Begins with a report, unless the relay is retired. It never throws: the control plane may be away for days. */
   constructor(env: Env, options: StewardOptions) {
     this.#env = env;
     this.#options = options;
+    this.#credential = new RelayCredential(env, options);
     this.#settings = options.settings;
     this.#secrets = secretsOf(channelsAt(options.settings, env.clock.wallMs()));
     this.#startedMs = env.clock.monotonicMs();
-    this.#round();
+    if (this.#isRetired()) this.#tellEnd();
+    else this.#round();
+  }
+
+  #isRetired(): boolean {
+    return this.#settings.state === 'retired';
+  }
+
+  /** Nothing comes after that: there is nobody to report to any more. */
+  #tellEnd(): void {
+    this.#env.log({ event: 'relay.retired' });
   }
 
   #round(): void {
     this.#running = this.#report().catch((error: unknown) => this.#tell(error));
     void this.#running.then(() => {
-      if (!this.#over.signal.aborted) this.#cancelTimer = this.#env.clock.setTimer(this.#waitMs(), () => this.#round());
+      if (this.#over.signal.aborted || this.#isRetired()) return;
+      this.#cancelTimer = this.#env.clock.setTimer(this.#waitMs(), () => this.#round());
     });
   }
 
@@ -97,11 +110,12 @@ export class Steward implements AsyncDisposable {
     // Not before: settings that cannot be read would be asked for without a pause.
     if (this.#failures > 0) this.#env.log({ event: 'control.reached' });
     this.#failures = 0;
+    if (this.#isRetired()) this.#tellEnd();
+    else await this.#credential.renewIfDue(this.#over.signal);
   }
 
-  #ask(request: Pick<ControlRequest, 'method' | 'path' | 'body'>): Promise<unknown> {
-    const { credential, ...placement } = this.#options.enrolment;
-    return askControlPlane(this.#env, placement, { ...request, credential, signal: this.#over.signal });
+  #ask(request: Omit<KnownRequest, 'signal'>): Promise<unknown> {
+    return this.#credential.ask({ ...request, signal: this.#over.signal });
   }
 
   /** Gets the settings, keeps them, and has the relay be so. */

@@ -7,6 +7,8 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 /** Memory for sessions: relay-wide, and per session. */
 export const MEMORY_BOUNDS = {
@@ -235,6 +237,9 @@ export const ENROLMENT_BOUNDS = {
   /** It reports after a random time between these, and after a failure sooner, ever less often. */
   reportMs: [50 * SECOND, 65 * SECOND],
   retryMs: [3 * SECOND, 60 * SECOND],
+  /** A credential is renewed at an age between these, and where that has failed, not again before so long. */
+  renewMs: [20 * DAY, 30 * DAY],
+  renewAgainMs: HOUR,
 } as const;
 
 /** Certificates of authorities. */

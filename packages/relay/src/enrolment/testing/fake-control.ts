@@ -40,6 +40,11 @@ export class FakeControl implements AsyncDisposable {
   /** What it tells the relay to be; a test changes it, with its version. */
   settings: { readonly version: number; readonly [member: string]: unknown } = TEST_SETTINGS;
   rule: FakeRule = () => undefined;
+  /** Whose reply is lost, after what was asked for has been done. */
+  isLost: (asked: FakeAsked) => boolean = () => false;
+  /** By what it knows the relay; the former one until the current one has been used. */
+  known: { readonly current: string; readonly former: string | null } = { current: 'credential-0', former: null };
+  #credentials = 0;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly #conns = new Set<Conn>();
   #listener: Listener | null = null;
@@ -74,12 +79,30 @@ export class FakeControl implements AsyncDisposable {
     this.asked.push(asked);
     const ruled = this.rule(asked);
     if (ruled === null) return;
-    const { status = 200, json } = ruled ?? { json: this.#usual(asked) };
+    const { status = 200, json } = ruled ?? this.#usual(asked);
+    if (this.isLost(asked)) {
+      response.destroy();
+      return;
+    }
     response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(JSON.stringify(json));
   }
 
-  #usual({ path }: FakeAsked): unknown {
-    return path === '/relays/report' ? { settingsVersion: this.settings.version } : this.settings;
+  #usual({ path, credential }: FakeAsked): FakeReply {
+    const { current, former } = this.known;
+    if (credential !== current && (credential === null || credential !== former)) {
+      return { status: 401, json: { message: 'log in first' } };
+    }
+    switch (path) {
+      case '/relays/report':
+        if (credential === current) this.known = { current, former: null };
+        return { json: { settingsVersion: this.settings.version } };
+      case '/relays/self/credential':
+        this.#credentials += 1;
+        this.known = { current: `credential-${this.#credentials}`, former: credential };
+        return { json: { credential: this.known.current } };
+      default:
+        return { json: this.settings };
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
