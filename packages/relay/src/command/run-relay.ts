@@ -17,6 +17,7 @@ import {
 } from '../certificates/certificate-keeper.ts';
 import { serveControl } from '../control-socket/control-server.ts';
 import type { RelayChannel, TransportAddress } from '../data-folder/relay-config.ts';
+import { RelayError } from '../data-folder/relay-error.ts';
 import { openRelayFolder, type RelayFolder } from '../data-folder/relay-folder.ts';
 import { readSiblings } from '../data-folder/sibling-list.ts';
 import type { AllowRule } from '../egress/guard.ts';
@@ -164,6 +165,8 @@ export async function runRelay(options: RunOptions, signal: AbortSignal): Promis
         },
         status: async () => ({ ...(await relay.status()) }),
         siblings: async () => {
+          // Of a relay that has enrolled, its control plane says who they are.
+          if (membership !== null) throw new RelayError('enrolled', 'the control plane says who the siblings are');
           const entries = await siblingEntries(folder);
           relay.setSiblings(entries);
           return { siblings: entries.length };

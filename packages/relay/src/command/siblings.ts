@@ -14,6 +14,7 @@ import {
   readSiblings,
   removeSibling,
 } from '../data-folder/sibling-list.ts';
+import { readSettings } from '../enrolment/enrolment-file.ts';
 
 /** Reads the entries in a file, or from standard input (`-`). Throws a `ProgramError` (usage) that quotes nothing of them. */
 async function readSource(source: string): Promise<ListedSibling[]> {
@@ -40,8 +41,18 @@ async function applyNow(folder: string): Promise<string> {
   }
 }
 
+/** A list of one's own would be forgotten at the next start, and the other relay would not know. Throws a `RelayError` (`enrolled`, those of the folder). */
+async function expectOwnList(folder: string): Promise<void> {
+  if ((await readSettings(resolve(folder))) === null) return;
+  throw new RelayError('enrolled', 'this relay belongs to a network, whose control plane says who its siblings are', {
+    remedy:
+      'Nothing has changed. A relay gets its siblings there when an operator puts it into service ("rozan control relay serve NAME"), and loses them when it is drained.',
+  });
+}
+
 /** `relay siblings add`; returns what to print. Throws a `ProgramError` or a `RelayError`. */
 export async function addSiblingsFrom(folder: string, source: string): Promise<string> {
+  await expectOwnList(folder);
   const added = await readSource(source);
   if (added.length === 0) throw new ProgramError(EXIT_CODE.usage, 'siblings add: there is no server entry in it');
   await addSiblings(folder, added);
@@ -51,6 +62,7 @@ export async function addSiblingsFrom(folder: string, source: string): Promise<s
 
 /** `relay siblings remove`; returns what to print. Throws a `RelayError`. */
 export async function dropSibling(folder: string, id: string): Promise<string> {
+  await expectOwnList(folder);
   await removeSibling(folder, id);
   return `Removed ${id}. ${await applyNow(folder)}`;
 }
@@ -59,7 +71,10 @@ export async function dropSibling(folder: string, id: string): Promise<string> {
 export async function listSiblings(folder: string, json: boolean): Promise<string> {
   await readRelayConfig(folder); // whether there is a relay at all
   const nowMs = createEnv({ log: () => {} }).clock.wallMs();
-  const siblings = (await readSiblings(resolve(folder))).map(({ entry }) => ({
+  const path = resolve(folder);
+  const told = await readSettings(path);
+  const entries = told?.siblings ?? (await readSiblings(path)).map(({ entry }) => entry);
+  const siblings = entries.map((entry) => ({
     relay: entry.relay,
     transports: entry.transports.map(({ transport }) => transport),
     channel: entry.channel ?? null,
