@@ -48,7 +48,7 @@ export function ensureDebianPackages(report) {
 
 function missingPackages() {
   const packages = JSON.parse(readFileSync(join(root, 'test', 'debian-packages.json'), 'utf8'));
-  return packages.filter(({ command }) => !hasCommand(command));
+  return packages.filter(({ command, file }) => !(file === undefined ? hasCommand(command) : existsSync(file)));
 }
 
 function hasCommand(command) {

@@ -2,6 +2,7 @@ import { addressOption, createOutput, EXIT_CODE, ProgramError, parseCommand, run
 import { Command } from 'commander';
 import { ClientFolder } from './data-folder.ts';
 import { openSystemProxy } from './system-proxy/open-system-proxy.ts';
+import type { SystemProxy } from './system-proxy/system-proxy.ts';
 
 interface Options {
   readonly data?: string;
@@ -28,6 +29,13 @@ async function run(args: readonly string[]): Promise<number> {
   const [socks, http] = [addressOption('--socks', options.socks), addressOption('--http', options.http)];
   const output = createOutput({ json: false, write: (text) => process.stdout.write(text), describe: () => null });
   const proxy = await openSystemProxy(await ClientFolder.open(options.data ?? ClientFolder.usualPath()), output.log);
+  // Should opening it not have put everything back, this says so.
+  await proxy.off().catch((cause: unknown) => {
+    throw new ProgramError(EXIT_CODE.failure, "the system's own settings could not be put back", {
+      cause,
+      remedy: 'Run rozan proxy off inside of the session in which they were set; they are kept until then.',
+    });
+  });
   if (verb === 'on') {
     await proxy.on({ host: http.host, socksPort: socks.port, httpPort: http.port }).catch((cause: unknown) => {
       throw new ProgramError(EXIT_CODE.failure, 'the proxy of this system cannot be set', {
@@ -36,8 +44,14 @@ async function run(args: readonly string[]): Promise<number> {
       });
     });
   }
-  output.say(verb === 'on' ? 'The system uses the proxies of Rozan.' : 'The system has its own settings again.');
+  output.say(saying(verb, proxy));
   return EXIT_CODE.fine;
+}
+
+function saying(verb: 'on' | 'off', { isForeign }: SystemProxy): string {
+  if (verb === 'on') return 'The system uses the proxies of Rozan.';
+  if (isForeign) return 'The system has its own settings again, but for what another program has changed: that stays.';
+  return 'The system has its own settings again.';
 }
 
 /** Sets the system's proxy, or puts it back; returns the exit code. */

@@ -2,6 +2,8 @@
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
+  /** How long it may take, where that is more than most; in ms. */
+  readonly timeoutMs?: number;
 }
 
 /** Runs a command and gives what it has written; rejects when there is no such program or it fails. */
@@ -19,16 +21,21 @@ export interface Value {
   readonly key: string;
   /** As the desktop itself writes it; null where it is not set. */
   readonly text: string | null;
+  /** Of something that its user has turned off: it is not to be changed, but put back should it be ours. */
+  readonly isIdle?: boolean;
 }
 
 /** The proxy settings of one kind of desktop, by its documented commands. */
 export interface Desktop {
   readonly name: string;
-  /** Every value that `wanted` names, as it is now, in the same order. Rejects where this is not such a desktop. */
+  /** Every value that `wanted` may name, as it is now. Rejects where this is not such a desktop. */
   read(run: RunCommand): Promise<readonly Value[]>;
   /** The key of the one value that turns all of it on; null where each value does so by itself. */
   readonly switchKey: string | null;
-  /** The values that make the system use these proxies, the one that turns it on last. `before`: what `read` has given. */
+  /**
+   * The values that make the system use these proxies, the one that turns it on last. `before`: what `read` has given. Throws where something is
+   * set that could not be put back.
+   */
   wanted(place: ProxyPlace, before: readonly Value[]): readonly Value[];
   write(run: RunCommand, value: Value): Promise<void>;
   /** Whether a value is what is seen for a moment while `before` is put back, where that takes two commands. */

@@ -11,6 +11,9 @@ const DISCOVERY = 'proxyautodiscovery';
 /** Those on the machine itself and in its network are reached directly, as macOS has it. */
 const BYPASSED = ['localhost', '127.0.0.1', '*.local', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254/16'];
 
+/** Stands behind a proxy with a password, which is not to be had, and so could not be put back. */
+const WITH_PASSWORD = ' with a password';
+
 const networksetup = (...args: readonly string[]): Command => ({ program: 'networksetup', args });
 const isProxy = (kind: string): kind is Proxy => (PROXIES as readonly string[]).includes(kind);
 
@@ -20,10 +23,17 @@ function partsOf(key: string): readonly [kind: string, service: string] {
   return [key.slice(0, end), key.slice(end + 1)];
 }
 
-/** Those that are not disabled; the first line explains the asterisk of those that are. */
-async function servicesOf(run: RunCommand): Promise<string[]> {
+interface Service {
+  readonly name: string;
+  readonly isIdle: boolean;
+}
+
+/** The first line explains the asterisk of those that are disabled, which are read lest they keep proxies of ours. */
+async function servicesOf(run: RunCommand): Promise<Service[]> {
   const lines = (await run(networksetup('-listallnetworkservices'))).split('\n').slice(1);
-  return lines.filter((line) => line !== '' && !line.startsWith('*'));
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => ({ name: line.replace(/^\*/, ''), isIdle: line.startsWith('*') }));
 }
 
 function fieldOf(output: string, name: string): string {
@@ -32,9 +42,8 @@ function fieldOf(output: string, name: string): string {
 
 async function readProxy(run: RunCommand, proxy: Proxy, service: string): Promise<string> {
   const output = await run(networksetup(`-get${proxy}`, service));
-  // Its password could not be put back.
-  if (fieldOf(output, 'Authenticated Proxy Enabled') === '1') throw new Error('a proxy with a password is set already');
-  return `${fieldOf(output, 'Enabled')} ${fieldOf(output, 'Port')} ${fieldOf(output, 'Server')}`;
+  const hasPassword = fieldOf(output, 'Authenticated Proxy Enabled') === '1';
+  return `${fieldOf(output, 'Enabled')} ${fieldOf(output, 'Port')} ${fieldOf(output, 'Server')}${hasPassword ? WITH_PASSWORD : ''}`;
 }
 
 async function readBypass(run: RunCommand, service: string): Promise<string | null> {
@@ -43,7 +52,7 @@ async function readBypass(run: RunCommand, service: string): Promise<string | nu
   return lines.length === 0 || lines.some((line) => line.includes(' ')) ? null : lines.join('\n');
 }
 
-async function readService(run: RunCommand, service: string): Promise<Value[]> {
+async function readService(run: RunCommand, { name: service, isIdle }: Service): Promise<Value[]> {
   const script = await run(networksetup('-getautoproxyurl', service));
   const discovery = await run(networksetup(`-get${DISCOVERY}`, service));
   const values = [
@@ -54,7 +63,7 @@ async function readService(run: RunCommand, service: string): Promise<Value[]> {
   for (const proxy of PROXIES) {
     values.push({ key: `${proxy} ${service}`, text: await readProxy(run, proxy, service) });
   }
-  return values;
+  return values.map((value) => ({ ...value, isIdle }));
 }
 
 async function writeProxy(run: RunCommand, [proxy, service]: readonly [Proxy, string], text: string): Promise<void> {
@@ -68,13 +77,17 @@ async function writeProxy(run: RunCommand, [proxy, service]: readonly [Proxy, st
 export const macos: Desktop = {
   name: 'macos',
   switchKey: null,
-  wanted: ({ host, socksPort, httpPort }, before) =>
-    before.map(({ key }) => {
+  wanted: ({ host, socksPort, httpPort }, before) => {
+    const active = before.filter(({ isIdle }) => isIdle !== true);
+    if (active.length === 0) throw new Error('there is no network service that is enabled');
+    if (active.some(({ text }) => text?.endsWith(WITH_PASSWORD))) throw new Error('a proxy with a password is set');
+    return active.map(({ key }) => {
       const [kind] = partsOf(key);
       if (kind === BYPASS) return { key, text: BYPASSED.join('\n') };
       if (!isProxy(kind)) return { key, text: 'off' };
       return { key, text: `Yes ${kind === 'socksfirewallproxy' ? socksPort : httpPort} ${host}` };
-    }),
+    });
+  },
   read: async (run) => {
     const values: Value[] = [];
     for (const service of await servicesOf(run)) values.push(...(await readService(run, service)));

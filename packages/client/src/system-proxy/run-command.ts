@@ -8,7 +8,7 @@ const COMMAND_MS = 5000;
 const runFile = promisify(execFile);
 
 /** Runs a command of the system's, without a shell. */
-export const runCommand: RunCommand = async ({ program, args }) => {
-  const { stdout } = await runFile(program, [...args], { timeout: COMMAND_MS });
+export const runCommand: RunCommand = async ({ program, args, timeoutMs = COMMAND_MS }) => {
+  const { stdout } = await runFile(program, [...args], { timeout: timeoutMs });
   return stdout;
 };

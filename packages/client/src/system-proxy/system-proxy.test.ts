@@ -9,6 +9,7 @@ import type { MemoryStore } from '../establish/way-memory.ts';
 import { gnome } from './gnome.ts';
 import { kde } from './kde.ts';
 import { macos } from './macos.ts';
+import { desktopsOf } from './open-system-proxy.ts';
 import { parseSaved, SystemProxy } from './system-proxy.ts';
 import { FakeDesktop } from './testing/fake-desktop.ts';
 import { windows } from './windows.ts';
@@ -40,6 +41,12 @@ const MACOS_BEFORE = {
   'USB LAN 2/autoproxyurl': 'off',
   'USB LAN 2/proxyautodiscovery': 'on',
   'USB LAN 2/proxybypassdomains': '',
+  'Old Modem/webproxy': 'No old.work 80',
+  'Old Modem/securewebproxy': 'No old.work 80',
+  'Old Modem/socksfirewallproxy': 'No old.work 80',
+  'Old Modem/autoproxyurl': 'on',
+  'Old Modem/proxyautodiscovery': 'off',
+  'Old Modem/proxybypassdomains': '',
 };
 const WINDOWS_BEFORE = {
   ProxyEnable: 'REG_DWORD 0x0',
@@ -53,6 +60,8 @@ const MACHINES = {
   gnome: () => new FakeDesktop(['gsettings'], GNOME_BEFORE),
   kde: () => new FakeDesktop(['kreadconfig6', 'kwriteconfig6', 'dbus-send'], { ProxyType: '2', NoProxyFor: 'work' }),
 };
+
+const sorted = ({ values }: FakeDesktop) => new Map([...values].sort());
 
 function memoryFile(): MemoryStore {
   let text: string | null = null;
@@ -78,14 +87,14 @@ for (const [name, create] of Object.entries(MACHINES)) {
     assert.match(machine.changes.at(-1) ?? '', /mode|ProxyType|ProxyEnable|webproxy/);
     assert.match([...machine.values.values()].join(' '), /8080/);
     await proxy.off();
-    assert.deepEqual(new Map([...machine.values].sort()), new Map([...before].sort()));
+    assert.deepEqual(sorted(machine), new Map([...before].sort()));
     const { length } = machine.changes;
     await proxy.off();
     assert.equal(machine.changes.length, length);
   });
 
   test(`${name}: killed after any change, the next start has it as it was`, async () => {
-    const before = new Map([...create().values].sort());
+    const before = sorted(create());
     for (let survived = 0; survived <= 40; survived += 1) {
       const machine = create();
       const file = memoryFile();
@@ -94,7 +103,7 @@ for (const [name, create] of Object.entries(MACHINES)) {
       await killed.on(PLACE).catch(() => {});
       machine.changesLeft = Number.POSITIVE_INFINITY;
       const next = await open(machine, file);
-      assert.deepEqual(new Map([...machine.values].sort()), before, `after ${survived} changes`);
+      assert.deepEqual(sorted(machine), before, `after ${survived} changes`);
       assert.equal(next.isForeign, false);
     }
   });
@@ -102,7 +111,7 @@ for (const [name, create] of Object.entries(MACHINES)) {
 
 for (const [name, create] of Object.entries(MACHINES)) {
   test(`${name}: killed while it is put back, the next start goes on with that`, async () => {
-    const before = new Map([...create().values].sort());
+    const before = sorted(create());
     for (let survived = 0; survived <= 30; survived += 1) {
       const machine = create();
       const file = memoryFile();
@@ -112,7 +121,7 @@ for (const [name, create] of Object.entries(MACHINES)) {
       await killed.off().catch(() => {});
       machine.changesLeft = Number.POSITIVE_INFINITY;
       const next = await open(machine, file);
-      assert.deepEqual(new Map([...machine.values].sort()), before, `after ${survived} changes`);
+      assert.deepEqual(sorted(machine), before, `after ${survived} changes`);
       assert.equal(next.isForeign, false);
     }
   });
@@ -132,6 +141,76 @@ test('what somebody else has changed meanwhile stays, and nothing else is touche
     machine.changes.some((key) => key.includes('desktop.interface')),
     false,
   );
+});
+
+for (const [name, create] of Object.entries(MACHINES)) {
+  test(`${name}: a desktop that keeps nothing is told from one that does`, async () => {
+    const machine = create();
+    const file = memoryFile();
+    const proxy = await open(machine, file);
+    machine.isForgetful = true;
+    await assert.rejects(proxy.on(PLACE));
+    assert.equal(proxy.isOn, false);
+    machine.isForgetful = false;
+    const before = sorted(machine);
+    await proxy.on(PLACE);
+    machine.isForgetful = true;
+    await assert.rejects(proxy.off());
+    assert.equal(proxy.isOn, true);
+    machine.isForgetful = false;
+    await open(machine, file);
+    assert.deepEqual(sorted(machine), before);
+  });
+}
+
+test('what was set in one desktop is put back from another, or kept for a later time', async () => {
+  const machine = new FakeDesktop(['gsettings', 'kreadconfig6', 'kwriteconfig6', 'dbus-send'], GNOME_BEFORE);
+  const before = sorted(machine);
+  const file = memoryFile();
+  const common = { run: machine.run, file, log: () => {} };
+  await (await SystemProxy.open({ ...common, desktops: [gnome] })).on(PLACE);
+  const stranger = await SystemProxy.open({ ...common, desktops: [kde(6)] });
+  await assert.rejects(stranger.off());
+  await assert.rejects(stranger.on(PLACE));
+  const { desktops, others } = desktopsOf('linux', 'KDE');
+  await SystemProxy.open({ ...common, desktops, others });
+  assert.deepEqual(sorted(machine), before);
+});
+
+test('only desktops of this system and session are used', () => {
+  const names = (platform: NodeJS.Platform, session: string) =>
+    desktopsOf(platform, session).desktops.map((desktop) => desktop.name);
+  assert.deepEqual(names('linux', 'ubuntu:GNOME'), ['gnome']);
+  assert.deepEqual(names('linux', 'KDE'), ['kde6', 'kde5']);
+  assert.deepEqual(names('linux', ''), []);
+  assert.deepEqual(names('darwin', ''), ['macos']);
+  assert.deepEqual(names('win32', ''), ['windows']);
+});
+
+test('macOS: a disabled service stays as it is, and is put right when it was disabled meanwhile', async () => {
+  const machine = MACHINES.macos();
+  const before = sorted(machine);
+  const proxy = await open(machine, memoryFile());
+  await proxy.on(PLACE);
+  assert.ok(machine.changes.every((key) => !key.startsWith('Old Modem')));
+  machine.disabled.add('USB LAN 2');
+  await proxy.off();
+  assert.deepEqual(sorted(machine), before);
+});
+
+test('macOS: a proxy with a password is left alone, since that could not be put back', async () => {
+  const machine = MACHINES.macos();
+  machine.values.set('Wi-Fi/webproxy', 'Yes proxy.work 3128 password');
+  const proxy = await open(machine, memoryFile());
+  await assert.rejects(proxy.on(PLACE), /password/);
+  assert.deepEqual(machine.changes, []);
+  machine.values.set('Wi-Fi/webproxy', 'Yes proxy.work 3128');
+  await proxy.on(PLACE);
+  machine.values.set('USB LAN 2/webproxy', 'Yes other.proxy 1 password');
+  await proxy.off();
+  assert.equal(proxy.isForeign, true);
+  assert.equal(machine.values.get('USB LAN 2/webproxy'), 'Yes other.proxy 1 password');
+  assert.equal(machine.values.get('Wi-Fi/webproxy'), 'Yes proxy.work 3128');
 });
 
 test('where there is no desktop that it knows it says so, and does nothing', async () => {

@@ -14,8 +14,10 @@ type Saved = z.output<typeof savedSchema>;
 /** What the system proxy needs. */
 export interface SystemProxyOptions {
   readonly run: RunCommand;
-  /** The desktops that this machine may have, the likelier ones first. */
+  /** The desktops that this session may be of, the likelier ones first. */
   readonly desktops: readonly Desktop[];
+  /** Others that the same person may use at other times, and whose settings can be put back from here. */
+  readonly others?: readonly Desktop[];
   /** A file of the user's alone, replaced as a whole, that outlives this process. */
   readonly file: MemoryStore;
   readonly log: Log;
@@ -68,18 +70,24 @@ export class SystemProxy {
     return this.#isForeign;
   }
 
-  /** Rejects when there is no desktop that it knows, or a command fails; then everything is as it was. */
+  /** Rejects when there is no desktop that it knows, or it does not take the settings; then everything is as it was. */
   on(place: ProxyPlace): Promise<void> {
     return this.#inTurn(async () => {
       const desktop = this.#desktop;
       if (desktop === null) throw new Error('there is no desktop here whose proxy can be set');
       await this.#restore();
       const { run, file } = this.#options;
-      const before = await desktop.read(run);
-      const ours = desktop.wanted(place, before);
+      const found = await desktop.read(run);
+      const ours = desktop.wanted(place, found);
+      const keys = new Set(ours.map(({ key }) => key));
+      const before = found.filter(({ key }) => keys.has(key)).map(({ key, text }) => ({ key, text }));
       await file.write(`${JSON.stringify({ desktop: desktop.name, before, ours })}\n`);
       try {
         for (const value of ours) await desktop.write(run, value);
+        // `gsettings` says that all is well also where nothing keeps what it sets.
+        const now = textByKey(await desktop.read(run));
+        if (ours.some(({ key, text }) => now.get(key) !== text))
+          throw new Error('the desktop does not keep its settings');
         await desktop.announce(run);
       } catch (error) {
         await this.#restore();
@@ -89,6 +97,7 @@ export class SystemProxy {
     });
   }
 
+  /** Rejects when what was there before cannot be put back now; it is kept for another time. */
   off(): Promise<void> {
     return this.#inTurn(() => this.#restore());
   }
@@ -100,31 +109,53 @@ export class SystemProxy {
   }
 
   async #restore(): Promise<void> {
-    const { run, file, log, desktops } = this.#options;
+    const { run, file, log, desktops, others = [] } = this.#options;
     const saved = parseSaved(await file.read());
-    this.#isOn = false;
-    if (saved === null) return;
-    const desktop = desktops.find(({ name }) => name === saved.desktop);
-    if (desktop === undefined) return;
-    const now = new Map((await desktop.read(run)).map(({ key, text }) => [key, text]));
-    const before = new Map(saved.before.map(({ key, text }) => [key, text]));
-    // What turns it on was written last, and goes first.
-    // A network that is gone has nothing to be put back.
-    const changed = saved.ours.toReversed().filter(({ key, text }) => now.has(key) && before.get(key) !== text);
-    // After a crash while it was being set a value may still be the one from before.
-    const isOurs = ({ key, text }: Value) =>
-      now.get(key) === text || (desktop.isPassing?.(now.get(key) ?? null, before.get(key) ?? null) ?? false);
-    this.#isForeign = changed.some((value) => !isOurs(value) && now.get(value.key) !== before.get(value.key));
-    for (const value of changed) {
-      const { key } = value;
-      // Proxies of somebody else's stay turned on.
-      if (this.#isForeign && key === desktop.switchKey) continue;
-      if (isOurs(value)) await desktop.write(run, { key, text: before.get(key) ?? null });
+    if (saved === null) {
+      this.#isOn = false;
+      return;
     }
+    const desktop = [...desktops, ...others].find(({ name }) => name === saved.desktop);
+    if (desktop === undefined) throw new Error(`the desktop whose proxy was set is not here: ${saved.desktop}`);
+    const { ours, theirs } = await leftOf(desktop, run, saved);
+    this.#isForeign = theirs.length > 0;
+    // Proxies of somebody else's stay turned on.
+    const stays = this.#isForeign ? desktop.switchKey : null;
+    for (const value of ours) if (value.key !== stays) await desktop.write(run, value);
+    const { ours: left } = await leftOf(desktop, run, saved);
+    if (left.some(({ key }) => key !== stays)) throw new Error('the desktop does not keep its settings');
     await desktop.announce(run);
     if (this.#isForeign) log({ event: 'system-proxy.foreign', desktop: desktop.name });
     await file.write('');
+    this.#isOn = false;
   }
+}
+
+/** What is still as we have set it, with what was there before, and what somebody else has changed. */
+interface Left {
+  readonly ours: readonly Value[];
+  readonly theirs: readonly Value[];
+}
+
+async function leftOf(desktop: Desktop, run: RunCommand, saved: Saved): Promise<Left> {
+  const now = textByKey(await desktop.read(run));
+  const before = textByKey(saved.before);
+  // What turns it on was written last, and goes first. A network that is gone has nothing to be put back.
+  const changed = saved.ours
+    .toReversed()
+    .filter(({ key, text }) => now.has(key) && before.get(key) !== text)
+    // After a crash a value may still be the one from before, or be so again.
+    .filter(({ key }) => now.get(key) !== before.get(key));
+  const isOurs = ({ key, text }: Value) =>
+    now.get(key) === text || (desktop.isPassing?.(now.get(key) ?? null, before.get(key) ?? null) ?? false);
+  return {
+    ours: changed.filter(isOurs).map(({ key }) => ({ key, text: before.get(key) ?? null })),
+    theirs: changed.filter((value) => !isOurs(value)),
+  };
+}
+
+function textByKey(values: readonly Value[]): ReadonlyMap<string, string | null> {
+  return new Map(values.map(({ key, text }) => [key, text]));
 }
 
 async function findDesktop({ desktops, run }: SystemProxyOptions): Promise<Desktop | null> {

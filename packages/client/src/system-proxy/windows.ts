@@ -25,6 +25,8 @@ function valuesOf({ host, httpPort }: ProxyPlace): readonly Value[] {
 const NAMES: readonly string[] = valuesOf({ host: '', socksPort: 0, httpPort: 0 }).map(({ key }) => key);
 const LINE = /^ {4}(\w+) {4}(REG_\w+) {4}(.*)$/;
 
+/** What it takes to compile a line of C# on a slow machine; in ms. */
+const ANNOUNCE_MS = 30_000;
 /** Tells programs that run that the settings are others: INTERNET_OPTION_SETTINGS_CHANGED and INTERNET_OPTION_REFRESH. */
 const ANNOUNCE = `$t = Add-Type -Name WinInet -Namespace Rozan -PassThru -MemberDefinition '[DllImport("wininet.dll")] public static extern bool InternetSetOption(IntPtr h, int o, IntPtr b, int l);'; foreach ($o in 39, 37) { [void]$t::InternetSetOption([IntPtr]::Zero, $o, [IntPtr]::Zero, 0) }`;
 
@@ -54,6 +56,6 @@ export const windows: Desktop = {
   },
   announce: async (run) => {
     const args = ['-NoProfile', '-NonInteractive', '-Command', ANNOUNCE];
-    await run({ program: 'powershell', args }).catch(() => {});
+    await run({ program: 'powershell', args, timeoutMs: ANNOUNCE_MS }).catch(() => {});
   },
 };

@@ -41,6 +41,8 @@ export interface ProgramOptions {
 export interface RunOptions extends ProgramOptions {
   /** Ends it by SIGTERM as soon as it has written this to standard output. */
   readonly stopAt?: string;
+  /** Ends it by SIGKILL after so long. */
+  readonly killAfterMs?: number;
 }
 
 /** What `waitForEvent` may be told. */
@@ -89,7 +91,7 @@ function environment(temporaryFolder: string): NodeJS.ProcessEnv {
 export async function runRozan(args: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
   const child = spawn(process.execPath, [ROZAN, ...args], {
     env: { ...environment(tmpdir()), ...options.env },
-    signal: AbortSignal.timeout(RUN_MS),
+    timeout: options.killAfterMs ?? RUN_MS,
     killSignal: 'SIGKILL',
   });
   let out = '';

@@ -6,6 +6,10 @@ export class FakeDesktop {
   readonly changes: string[] = [];
   /** So many further changes are made; the next fails, as when the process is killed. */
   changesLeft: number = Number.POSITIVE_INFINITY;
+  /** Takes changes and keeps none, as `gsettings` does without a session bus. */
+  isForgetful: boolean = false;
+  /** Network services of macOS that are disabled. */
+  readonly disabled = new Set(['Old Modem']);
   readonly #programs: ReadonlySet<string>;
 
   constructor(programs: readonly string[], values: Readonly<Record<string, string>> = {}) {
@@ -45,15 +49,17 @@ export class FakeDesktop {
     return '';
   }
 
-  /** Values are by service and kind: of proxies `Yes|No SERVER PORT`. */
+  /** Values are by service and kind: of proxies `Yes|No SERVER PORT`, perhaps with `password`. */
   #networksetup({ args }: Command): string {
     const [option = '', service = '', ...rest] = args;
     const services = [...new Set([...this.values.keys()].map((key) => key.split('/')[0] ?? ''))];
     const get = (kind: string) => this.values.get(`${service}/${kind}`) ?? '';
     const set = (kind: string, value: string) => this.#change(`${service}/${kind}`, value);
     const [, verb = '', kind = ''] = /^-(get|set|listall)(\w+)$/.exec(option) ?? [];
-    if (verb === 'listall')
-      return `An asterisk (*) denotes that a network service is disabled.\n${services.join('\n')}\n*Old Modem\n`;
+    if (verb === 'listall') {
+      const lines = services.map((name) => `${this.disabled.has(name) ? '*' : ''}${name}\n`).join('');
+      return `An asterisk (*) denotes that a network service is disabled.\n${lines}`;
+    }
     if (verb === 'get') return this.#showNetwork(kind, get(kind), service);
     const proxy = kind.replace(/proxystate$/, 'proxy');
     const isProxy = /^(web|secureweb|socksfirewall)proxy$/.test(proxy);
@@ -69,8 +75,9 @@ export class FakeDesktop {
     if (kind === 'proxyautodiscovery') return `Auto Proxy Discovery: ${value === 'on' ? 'On' : 'Off'}\n`;
     if (kind === 'proxybypassdomains')
       return value === '' ? `There aren't any bypass domains set on ${service}.\n` : `${value}\n`;
-    const [enabled, server, port] = value.split(' ');
-    return `Enabled: ${enabled}\nServer: ${server}\nPort: ${port}\nAuthenticated Proxy Enabled: 0\n`;
+    const [enabled, server, port, password] = value.split(' ');
+    const isSecured = password === undefined ? 0 : 1;
+    return `Enabled: ${enabled}\nServer: ${server}\nPort: ${port}\nAuthenticated Proxy Enabled: ${isSecured}\n`;
   }
 
   #reg({ args }: Command): string {
@@ -88,6 +95,7 @@ export class FakeDesktop {
     if (this.changesLeft <= 0) throw new Error('killed');
     this.changesLeft -= 1;
     this.changes.push(key);
+    if (this.isForgetful) return;
     if (value === null) this.values.delete(key);
     else this.values.set(key, value);
   }
