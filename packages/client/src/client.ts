@@ -73,6 +73,8 @@ export interface Client extends AsyncDisposable {
   moveToRegion(): void;
   /** Connections past the tunnel that are open. */
   directCount(): number;
+  /** Looks for newer tactics now. Never rejects. */
+  refreshTactics(): Promise<void>;
   /** The time that relays have told, in ms since 1970; null before one has. */
   attestedMs(): number | null;
   /** Resolves when a session is up and a stream can be opened. Rejects with the signal's reason. */
@@ -170,6 +172,7 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
       if (dialers.some(isWanted)) pool.leave((dialer) => !isWanted(dialer));
     },
     directCount: () => opener.direct,
+    refreshTactics: async () => await keeper?.refresh(),
     attestedMs: () => latestAttestedMs(dialers),
     ready: (signal) => pool.ready(signal),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

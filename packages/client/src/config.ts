@@ -31,6 +31,8 @@ export interface ClientArguments {
   readonly opensApp: boolean;
   /** The country that the person is in; null where it is not said. */
   readonly country: string | null;
+  /** The autonomous system that the person is in; null where it is not said. */
+  readonly asn: number | null;
   /** Whether domestic places are reached past the tunnel. */
   readonly bypassDomestic: boolean;
   /** A file with further names that are; null for none. */
@@ -214,6 +216,7 @@ export async function parseClientArguments(args: readonly string[]): Promise<Cli
     ui: uiAddress(options.ui),
     opensApp: opensApp(options),
     ...bypassOptions(options),
+    asn: asnOption(options.asn),
     saidProxies: new Set((['socks', 'http'] as const).filter((name) => command.getOptionValueSource(name) === 'cli')),
   };
 }

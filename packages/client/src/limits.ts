@@ -102,6 +102,8 @@ export const ENTRY_BOUNDS = {
 export const LIST_REFRESH_MS = { usual: [60_000, 90_000], idle: [600_000, 1_200_000], idleAfterMs: 3_600_000 } as const;
 /** After a failure, while there is no session: so soon, and each time twice as long. */
 export const LIST_RETRY_MS = 2000;
+/** Switched off, a client looks so often whether it has been switched on, before it looks for a list. */
+export const PAUSED_LOOK_MS = 3000;
 /** How often it looks for entries that a person has put into its folder. */
 export const ADDED_LOOK_MS = 3000;
 /** The files of entries, and of those that were added by hand. */

@@ -99,6 +99,7 @@ async function start(bare: Env, args: ClientArguments, options: StartOptions): P
   const config = {
     ...args,
     ...{ memory: folder?.memory, tactics, resolve, explain },
+    country: args.country ?? settings?.current.country ?? null,
     bypass: () => bypass.rules,
     isMetered: () => settings?.current.meteredData ?? false,
     region: () => settings?.current.region ?? null,

@@ -17,6 +17,9 @@ export interface BrandClientConfig extends Omit<ClientConfig, 'entries' | 'refre
   readonly added?: readonly string[] | undefined;
   /** Where the last tactics are kept. */
   readonly tacticsStore?: MemoryStore | null | undefined;
+  /** The country that it is in, two capital letters, and the number of its autonomous system, for tactics; null where they are not known. */
+  readonly country?: string | null | undefined;
+  readonly asn?: number | null | undefined;
   readonly refreshMs?: ListKeeperOptions['refreshMs'];
 }
 
@@ -31,7 +34,17 @@ export interface BrandClient extends Client {
 /** Starts a client from a brand. Throws what `createClient` throws, and a `PublicationError` where what it has kept cannot be read. */
 export async function createBrandClient(config: BrandClientConfig, env: Env): Promise<BrandClient> {
   await using stack = new AsyncDisposableStack();
-  const { brand, book, publicationFolder, added = [], refreshMs, tacticsStore: _kept, ...rest } = config;
+  const {
+    brand,
+    book,
+    publicationFolder,
+    added = [],
+    refreshMs,
+    tacticsStore: _kept,
+    country: _country,
+    asn: _asn,
+    ...rest
+  } = config;
   const { resolve = createNameResolver() } = rest;
   const keeper = stack.use(
     await ListKeeper.open(env, {
@@ -51,7 +64,8 @@ export async function createBrandClient(config: BrandClientConfig, env: Env): Pr
     isLive: () => pool.isLive(),
     isPaused: () => pool.isPaused,
     isMetered: () => rest.isMetered?.() ?? false,
-    isUsed: () => pool.sessions.some(({ client: { session } }) => session.streamCount > 0),
+    streamCount: () => pool.sessions.reduce((sum, { client: { session } }) => sum + session.streamCount, 0),
+    refreshTactics: () => client.refreshTactics(),
     open: async (target, signal): Promise<Conn> => pool.open(target, signal === undefined ? {} : { signal }),
     workingTags: () => (pool.isLive() ? pool.sessions.map(({ dialer }) => dialer.entry.tag) : []),
     setEntries: (entries) => client.setEntries(entries),
@@ -68,9 +82,10 @@ export async function createBrandClient(config: BrandClientConfig, env: Env): Pr
 
 /** The network's tactics, where the brand says who may sign them. */
 function tacticsOf(
-  { brand: { tacticsKeys: keys }, tacticsStore }: BrandClientConfig,
+  { brand: { tacticsKeys: keys, channel }, tacticsStore, country = null, asn = null }: BrandClientConfig,
   keeper: ListKeeper,
 ): ClientConfig['tactics'] {
-  const store = tacticsStore ?? null;
-  return keys.length === 0 ? undefined : { read: () => keeper.readTactics(), keys, country: null, asn: null, store };
+  if (keys.length === 0) return undefined;
+  const channels = [channel];
+  return { read: () => keeper.readTactics(), keys, country, asn, channels, store: tacticsStore ?? null };
 }

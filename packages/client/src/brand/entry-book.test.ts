@@ -65,6 +65,36 @@ test('an entry in a newer form takes the place of the one before, an older one d
   assert.equal(book.size, 1);
 });
 
+test("a brand's entries are taken once, so that those that have gone do not come back with each start", () => {
+  let book = new EntryBook();
+  assert.equal(book.addBrand(links(0, 1, 2, 3, 4)).added, 5);
+  book.follow(links(10, 11, 12, 13), NOW_MS);
+  const left = book.size;
+  book = EntryBook.parse(book.format());
+  assert.equal(book.addBrand(links(0, 1, 2, 3, 4)).added, 0);
+  assert.equal(book.size, left);
+  // Another brand file is news.
+  book.addBrand(links(0, 1, 2, 3, 4, 5));
+  assert.ok(relaysIn(book).includes(5) && relaysIn(book).includes(0));
+});
+
+test('a full book has room for what a person gives, and none for what a list does', () => {
+  const book = new EntryBook();
+  const many = Array.from({ length: ENTRY_BOUNDS.most + 1 }, (_, index) => linkOf(index + 1));
+  const last = many.at(-1) ?? '';
+  assert.equal(book.add(many.slice(0, -1), 'list').added, ENTRY_BOUNDS.most);
+  const [first] = book.entries(NOW_MS);
+  book.noteWorked(first?.tag ?? '', NOW_MS);
+  assert.deepEqual(book.add([last], 'list'), { added: 0, removed: 0 });
+  assert.deepEqual(book.add([last], 'hand'), { added: 1, removed: 1 });
+  assert.equal(book.size, ENTRY_BOUNDS.most);
+  assert.ok(book.linked.some(({ link }) => link === last));
+  assert.ok(
+    book.entries(NOW_MS).some(({ tag }) => tag === first?.tag),
+    'what works stays',
+  );
+});
+
 test('whatever happens: never fewer than the least, once there were as many, and a file that reads back', () => {
   const some = fc.uniqueArray(fc.nat({ max: 39 }), { maxLength: 12 });
   const step = fc.record({

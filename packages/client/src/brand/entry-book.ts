@@ -1,4 +1,5 @@
 // The entries that a client knows, where each came from, and which of them go. Pure: times are arguments, in ms since 1970.
+import { createHash } from 'node:crypto';
 import { entryValidity, ProtocolError, parseServerEntry, parseShareLink, type ServerEntry } from '@rozan/protocol';
 import { ENTRY_BOUNDS } from '../limits.ts';
 
@@ -39,6 +40,8 @@ export function linkedEntry(link: string): Pick<KnownEntry, 'entry' | 'link'> {
 export class EntryBook {
   #known: ReadonlyMap<string, KnownEntry>;
   #allowance: Allowance | null = null;
+  /** Which entries of a brand were taken: they are not to come back after each start when they have gone. */
+  #brandDigest: string | null = null;
 
   constructor(known: readonly KnownEntry[] = []) {
     this.#known = new Map(known.map((one) => [one.entry.tag, one]));
@@ -59,21 +62,38 @@ export class EntryBook {
     return this.#known.size;
   }
 
-  /** Adds entries that are not known, or are there in a newer form. What a person has given stays that person's. */
+  /** Adds the entries of a brand, once. */
+  addBrand(links: readonly string[]): BookChange {
+    const digest = createHash('sha256').update(links.join('\n')).digest('base64url');
+    if (digest === this.#brandDigest) return { added: 0, removed: 0 };
+    this.#brandDigest = digest;
+    return this.add(links, 'brand');
+  }
+
+  /**
+   * Adds entries that are not known, or are there in a newer form. What a person has given stays that person's, and finds room where there is
+   * none: the entry that is worth least goes. Throws a `ProtocolError`, and then nothing has changed.
+   */
   add(links: readonly string[], origin: EntryOrigin): BookChange {
     const known = new Map(this.#known);
     let added = 0;
+    let removed = 0;
     for (const link of links) {
       const linked = linkedEntry(link);
       const before = known.get(linked.entry.tag);
       if (before?.link === link || (before !== undefined && before.entry.issuedMs > linked.entry.issuedMs)) continue;
-      if (before === undefined && known.size >= ENTRY_BOUNDS.most) continue;
+      if (before === undefined && known.size >= ENTRY_BOUNDS.most) {
+        const least = origin === 'hand' ? leastWorth([...known.values()]) : null;
+        if (least === null) continue;
+        known.delete(least.entry.tag);
+        removed += 1;
+      }
       added += 1;
       const kept = before?.origin === 'hand' ? 'hand' : origin;
       known.set(linked.entry.tag, { ...linked, origin: kept, workedMs: before?.workedMs ?? null });
     }
     this.#known = known;
-    return { added, removed: 0 };
+    return { added, removed };
   }
 
   /** Takes a list of the publication: what is new in it is added, and what is not in it any more goes. */
@@ -83,10 +103,13 @@ export class EntryBook {
     const { added } = this.add(links, 'list');
     const listed = new Set(links.map((link) => linkedEntry(link).entry.tag));
     const isGone = ({ entry, origin }: KnownEntry) => origin !== 'hand' && !listed.has(entry.tag);
-    return { added, removed: this.#remove(isGone, nowMs) };
+    const removed = this.#remove(isGone, nowMs);
+    // Those for which there was no room before.
+    const late = removed === 0 ? 0 : this.add(links, 'list').added;
+    return { added: added + late, removed };
   }
 
-  /** Lets go of entries that are out of their time. */
+  /** Lets go of entries that are out of their time, by a clock that can be relied on. */
   prune(nowMs: number): BookChange {
     return { added: 0, removed: this.#remove(({ entry }) => entryValidity(entry, nowMs) === 'expired', nowMs) };
   }
@@ -125,7 +148,7 @@ export class EntryBook {
   /** As a file. */
   format(): string {
     const entries = [...this.#known.values()].map(({ link, origin, workedMs }) => ({ link, origin, workedMs }));
-    return `${JSON.stringify({ v: 1, entries, allowance: this.#allowance })}\n`;
+    return `${JSON.stringify({ v: 1, entries, allowance: this.#allowance, brand: this.#brandDigest })}\n`;
   }
 
   /** Reads what `format` has written; whatever of it cannot be read is left out. */
@@ -135,6 +158,8 @@ export class EntryBook {
     const book = new EntryBook(entries.slice(0, ENTRY_BOUNDS.most).flatMap((one) => knownOf(objectOf(one))));
     const { sinceMs, left } = objectOf(file.allowance);
     if (typeof sinceMs === 'number' && typeof left === 'number' && left >= 0) book.#allowance = { sinceMs, left };
+    // What could not be read may have been the brand's.
+    if (typeof file.brand === 'string' && book.size > 0) book.#brandDigest = file.brand;
     return book;
   }
 }
@@ -142,6 +167,12 @@ export class EntryBook {
 /** Which of two goes later: what has worked, the latest last; then what was issued later. */
 function worth({ workedMs, entry }: KnownEntry): number {
   return workedMs === null ? entry.issuedMs / 1e6 : workedMs;
+}
+
+/** The one to go where there is no room: what the network gave before what a person did. */
+function leastWorth(known: readonly KnownEntry[]): KnownEntry | null {
+  const isByHand = ({ origin }: KnownEntry) => Number(origin === 'hand');
+  return known.toSorted((a, b) => isByHand(a) - isByHand(b) || worth(a) - worth(b))[0] ?? null;
 }
 
 function knownOf({ link, origin, workedMs }: Readonly<Record<string, unknown>>): KnownEntry[] {

@@ -10,7 +10,7 @@ import {
 import type { CancelTimer, Conn, Env, SocketAddress } from '@rozan/tunnel';
 import type { LinkedEntry } from '../entries.ts';
 import type { MemoryStore } from '../establish/way-memory.ts';
-import { LIST_REFRESH_MS, LIST_RETRY_MS } from '../limits.ts';
+import { LIST_REFRESH_MS, LIST_RETRY_MS, PAUSED_LOOK_MS } from '../limits.ts';
 import { type BookChange, EntryBook } from './entry-book.ts';
 
 /** Where tactics are in a publication, and how long they may be (docs/spec/tactics.md §1). */
@@ -21,10 +21,10 @@ const MAX_TACTICS_BYTES = 72 * 1024;
 export interface ListedClient {
   /** Whether a session is up. */
   isLive(): boolean;
-  /** Whether somebody has switched it off. */
+  /** Whether the person has switched it off. */
   isPaused(): boolean;
-  /** Whether somebody uses it right now. */
-  isUsed(): boolean;
+  /** Streams and flows that are open right now, those that `open` has opened among them. */
+  streamCount(): number;
   /** Whether its line is paid by the megabyte. */
   isMetered(): boolean;
   /** Opens a stream through the tunnel. */
@@ -32,6 +32,8 @@ export interface ListedClient {
   /** Tags of the entries with which sessions are up. */
   workingTags(): readonly string[];
   setEntries(entries: readonly ServerEntry[]): void;
+  /** There may be newer tactics to read. */
+  refreshTactics(): Promise<void>;
   /** The time that relays have told, in ms since 1970; null before one has. */
   attestedMs(): number | null;
 }
@@ -61,8 +63,13 @@ export class ListKeeper implements Disposable {
   #fetcher: Fetcher | null = null;
   #client: ListedClient | null = null;
   #cancelTimer: CancelTimer = () => {};
-  /** Of the publication whose list was taken last. */
-  #takenVersion = 0;
+  /** The publication of which everything was taken last. */
+  #takenVersion: number | null = null;
+  /** Whether the book has changed since it was written last. */
+  #isUnwritten = false;
+  /** Streams of its own. */
+  #ownStreams = 0;
+  #way: 'tunnel' | 'mirror' = 'mirror';
   #complaint: string | null = null;
   #failures = 0;
   #usedMs: number;
@@ -87,13 +94,23 @@ export class ListKeeper implements Disposable {
       attestedMs: () => keeper.#client?.attestedMs() ?? null,
       partnerKeys: brand.partnerKeys,
     });
-    book.add(brand.entries, 'brand');
+    const isLost = book.size === 0;
+    if (book.addBrand(brand.entries).added > 0) keeper.#isUnwritten = true;
+    if (isLost) await keeper.#takeKept();
     return keeper;
+  }
+
+  /** A book that was lost or damaged is written anew from the list that was fetched last. */
+  async #takeKept(): Promise<void> {
+    const { bucket, entryKey } = this.#options.brand;
+    const kept = (await this.#fetcher?.keptEntryList(bucket).catch(() => null)) ?? null;
+    const links = kept?.entries.flatMap((bytes) => linkOf(bytes, entryKey)) ?? [];
+    if (this.#book.add(links, 'list').added > 0) this.#isUnwritten = true;
   }
 
   /** The entries to begin with. */
   get entries(): ServerEntry[] {
-    return this.#book.entries(this.#env.clock.wallMs());
+    return this.#book.entries(this.#client?.attestedMs() ?? this.#env.clock.wallMs());
   }
 
   get linkedEntries(): readonly LinkedEntry[] {
@@ -106,42 +123,35 @@ export class ListKeeper implements Disposable {
     this.#later(this.#book.size === 0 ? 0 : this.#waitMs() / 4);
   }
 
-  /** Takes entries that a person gives, whoever has signed them; gives how many were news. Throws a `ProtocolError` for what is none. */
+  /**
+   * Takes entries that a person gives, whoever has signed them, into use, and then keeps them; gives how many were news. Throws a `ProtocolError`
+   * for what is none; rejects with the store's error when they cannot be kept.
+   */
   async add(links: readonly string[]): Promise<number> {
     const change = this.#book.add(links, 'hand');
-    await this.#changed(change);
+    this.#changed(change);
+    await this.#write();
     return change.added;
   }
 
-  /** What the network has signed of tactics, kept or fetched. Rejects with a `PublicationError` where there is nothing. */
-  async readTactics(): Promise<Buffer> {
-    const fetcher = this.#fetcher;
-    if (fetcher === null) throw new PublicationError('not-found', 'nothing was fetched yet');
-    const signal = this.#over.signal;
-    const kept = await fetcher.kept(TACTICS_PATH);
-    // A start must not wait for mirrors: without the tunnel it is what was kept.
-    const target = this.#client?.isLive()
-      ? await fetcher.target(TACTICS_PATH, { signal, maxBytes: MAX_TACTICS_BYTES }).catch(() => kept)
-      : kept;
-    if (target === null) throw new PublicationError('not-found', 'the network has published no tactics');
-    return target.bytes;
+  /** What the network has signed of tactics, as it was fetched last; null where there is nothing. Asks nobody: a start must not wait. */
+  async readTactics(): Promise<Buffer | null> {
+    const kept = await this.#fetcher?.kept(TACTICS_PATH);
+    return kept?.bytes ?? null;
   }
 
   /** Looks for a newer publication now. Rejects with a `PublicationError`, or the signal's reason. */
   async refresh(signal: AbortSignal = this.#over.signal): Promise<void> {
     const fetcher = this.#fetcher;
     if (fetcher === null || this.#options.brand.mirrors.length === 0) return;
-    const { bucket, entryKey } = this.#options.brand;
     try {
       const { version, isNew, validity } = await fetcher.refresh({ signal });
-      // Not `isNew`: a list that broke off has to be fetched again, though its publication is known by then.
+      // What is new may have been checked in an earlier round that broke off before the list was here.
       if (version !== this.#takenVersion) {
-        const list = await fetcher.entryList(bucket, { signal });
-        const links = list.entries.flatMap((bytes) => linkOf(bytes, entryKey));
-        // A list with nothing in it that we can read would leave nobody a way in.
-        if (links.length > 0) await this.#changed(this.#book.follow(links, this.#env.clock.wallMs()));
+        await this.#takeList(fetcher, signal);
+        await this.#takeTactics(fetcher, signal);
         this.#takenVersion = version;
-        this.#env.log({ event: 'publication.refreshed', version, isNew, validity });
+        this.#env.log({ event: 'publication.refreshed', version, isNew, validity, way: this.#way });
       }
       this.#complaint = null;
       this.#failures = 0;
@@ -153,6 +163,26 @@ export class ListKeeper implements Disposable {
     }
   }
 
+  async #takeList(fetcher: Fetcher, signal: AbortSignal): Promise<void> {
+    const { bucket, entryKey } = this.#options.brand;
+    const list = await fetcher.entryList(bucket, { signal });
+    const links = list.entries.flatMap((bytes) => linkOf(bytes, entryKey));
+    // A list with nothing in it that we can read would leave nobody a way in.
+    if (links.length > 0) this.#changed(this.#book.follow(links, this.#env.clock.wallMs()));
+    await this.#tryWrite();
+  }
+
+  async #takeTactics(fetcher: Fetcher, signal: AbortSignal): Promise<void> {
+    if (this.#options.brand.tacticsKeys.length === 0) return;
+    const before = await this.readTactics();
+    const options = { signal, maxBytes: MAX_TACTICS_BYTES };
+    const found = await fetcher.target(TACTICS_PATH, options).catch((error: unknown) => {
+      if (error instanceof PublicationError && error.code === 'not-found') return null;
+      throw error;
+    });
+    if (found !== null && before?.equals(found.bytes) !== true) await this.#client?.refreshTactics();
+  }
+
   /** Once for each kind, and not with each attempt. */
   #complain(error: unknown): void {
     const code = error instanceof PublicationError ? error.code : 'failed';
@@ -162,14 +192,22 @@ export class ListKeeper implements Disposable {
 
   #dial(...[place, options]: Parameters<MirrorDial>): ReturnType<MirrorDial> {
     const client = this.#client;
-    if (client === null || !client.isLive()) return this.#options.dialMirror(place, options);
-    const network = { ...this.#env.network, dial: (address: SocketAddress) => client.open(address, options.signal) };
-    return createMirrorDial({ ...this.#env, network })(place, options);
+    this.#way = client?.isLive() ? 'tunnel' : 'mirror';
+    if (client === null || this.#way === 'mirror') return this.#options.dialMirror(place, options);
+    const dial = async (address: SocketAddress) => {
+      const conn = await client.open(address, options.signal);
+      this.#ownStreams += 1;
+      conn.once('close', () => {
+        this.#ownStreams -= 1;
+      });
+      return conn;
+    };
+    return createMirrorDial({ ...this.#env, network: { ...this.#env.network, dial } })(place, options);
   }
 
   #waitMs(): number {
     const nowMs = this.#env.clock.monotonicMs();
-    if (this.#client?.isUsed() !== false) this.#usedMs = nowMs;
+    if (this.#client === null || this.#client.streamCount() > this.#ownStreams) this.#usedMs = nowMs;
     const { usual, idle, idleAfterMs } = LIST_REFRESH_MS;
     const isIdle = nowMs - this.#usedMs >= idleAfterMs || this.#client?.isMetered() === true;
     const { refreshMs = isIdle ? idle : usual } = this.#options;
@@ -184,30 +222,46 @@ export class ListKeeper implements Disposable {
       this.#round()
         .catch(() => {})
         .finally(() => {
-          if (!this.#over.signal.aborted) this.#later(this.#waitMs());
+          // Who switches it on again has waited for long enough.
+          if (!this.#over.signal.aborted) this.#later(this.#client?.isPaused() ? PAUSED_LOOK_MS : this.#waitMs());
         });
     });
   }
 
   async #round(): Promise<void> {
-    // Who has switched it off wants nothing to be asked for.
-    if (this.#client?.isPaused() === true) return;
+    // Who has switched it off wants to be seen nowhere.
+    if (this.#client?.isPaused()) return;
     const nowMs = this.#env.clock.wallMs();
     const worked = (this.#client?.workingTags() ?? []).map((tag) => this.#book.noteWorked(tag, nowMs));
-    // This machine's clock may be what is wrong: only a relay's word ends entries.
+    if (worked.includes(true)) this.#isUnwritten = true;
+    // A clock of this machine that is years ahead must not cost half of the entries.
     const attestedMs = this.#client?.attestedMs() ?? null;
-    const removed = attestedMs === null ? 0 : this.#book.prune(attestedMs).removed;
-    if (removed > 0) await this.#changed({ added: 0, removed });
-    else if (worked.includes(true)) await this.#options.book.write(this.#book.format());
+    if (attestedMs !== null) this.#changed(this.#book.prune(attestedMs));
+    await this.#tryWrite();
     await this.refresh();
   }
 
-  async #changed({ added, removed }: BookChange): Promise<void> {
+  /** Takes a change into use. */
+  #changed({ added, removed }: BookChange): void {
     if (added + removed === 0) return;
-    // They are of use though they may not be kept: a disk may be full.
+    this.#isUnwritten = true;
     this.#client?.setEntries(this.entries);
-    await this.#options.book.write(this.#book.format());
     this.#env.log({ event: 'entries.changed', count: this.#book.size, added, removed });
+  }
+
+  async #write(): Promise<void> {
+    if (!this.#isUnwritten) return;
+    const text = this.#book.format();
+    this.#isUnwritten = false;
+    await this.#options.book.write(text).catch((error: unknown) => {
+      this.#isUnwritten = true;
+      throw error;
+    });
+  }
+
+  /** A full disk must not keep the client from using what it has learnt. */
+  async #tryWrite(): Promise<void> {
+    await this.#write().catch(() => this.#env.log({ event: 'memory.unwritable' }));
   }
 
   /** Ends what is under way. */

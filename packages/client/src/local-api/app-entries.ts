@@ -105,7 +105,7 @@ export class AppEntries {
       const found = readPiece(piece);
       if (typeof found === 'string') refused.push({ index, reason: found });
       else if (before.has(found.entry.tag)) known.add(found.entry.tag);
-      else if (before.size + fresh.size >= MAX_ENTRIES) refused.push({ index, reason: 'too-many' });
+      else if (fresh.size >= source.room()) refused.push({ index, reason: 'too-many' });
       else fresh.set(found.entry.tag, found);
     }
     if (fresh.size > 0) {

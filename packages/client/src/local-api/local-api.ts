@@ -131,15 +131,21 @@ function actionsOf(
 }
 
 /** The file from which the app is opened later: its code is renewed when it has been used, and before it is too old. */
-function keepUrl(env: Env, { storeUrl }: LocalApiOptions, nextUrl: () => string): Disposable {
-  if (storeUrl === null) return { [Symbol.dispose]: () => {} };
+function keepUrl(env: Env, { storeUrl }: LocalApiOptions, nextUrl: () => string): AsyncDisposable {
+  if (storeUrl === null) return { [Symbol.asyncDispose]: async () => {} };
   let cancel = () => {};
+  let lastWrite: Promise<void> = Promise.resolve();
   const renew = () => {
-    storeUrl(nextUrl()).catch(() => {});
+    lastWrite = storeUrl(nextUrl()).catch(() => {});
     cancel = env.clock.setTimer(CODE_RENEWAL_MS, renew);
   };
   renew();
-  return { [Symbol.dispose]: () => cancel() };
+  return {
+    [Symbol.asyncDispose]: async () => {
+      cancel();
+      await lastWrite;
+    },
+  };
 }
 
 /** Starts the local API (docs/spec/client-api.md). Rejects with a `TunnelError` if it cannot listen. */

@@ -10,6 +10,8 @@ export interface ClientTactics extends Pick<TacticsOptions, 'read' | 'keys' | 's
   readonly country: string | null;
   /** The number of the autonomous system that it is in; null where it does not know. */
   readonly asn: number | null;
+  /** Channels that it has, beside those that its entries name. */
+  readonly channels?: readonly string[] | undefined;
 }
 
 /** What the user has set stays as it is, whatever tactics say. */
@@ -35,8 +37,8 @@ export async function openTactics(
 ): Promise<TacticsKeeper | null> {
   const { tactics, entries } = config;
   if (tactics === undefined) return null;
-  const { country, asn, ...source } = tactics;
-  const channels = new Set(entries.flatMap(({ channel }) => channel ?? []));
+  const { country, asn, channels: own = [], ...source } = tactics;
+  const channels = new Set([...own, ...entries.flatMap(({ channel }) => channel ?? [])]);
   return await TacticsKeeper.open(env, {
     ...source,
     facts: { country, asn, channels: [...channels] },

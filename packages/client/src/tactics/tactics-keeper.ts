@@ -19,8 +19,8 @@ export type TacticsRefusal = ProtocolErrorCode | 'unreadable' | 'older' | 'rewri
 
 /** What a client needs to have tactics. */
 export interface TacticsOptions {
-  /** Reads the document, of which more than the longest there is need not be read; rejects when there is none. */
-  readonly read: () => Promise<Buffer>;
+  /** Reads the document, of which more than the longest there is need not be read; null where none was published, rejects when it cannot be read. */
+  readonly read: () => Promise<Buffer | null>;
   /** Ed25519 public keys, 32 bytes each: who may sign. */
   readonly keys: readonly Buffer[];
   readonly facts: TacticsFacts;
@@ -87,9 +87,12 @@ export class TacticsKeeper implements Disposable {
 
   /** Looks for a newer document. Never rejects. */
   async refresh(): Promise<void> {
-    const bytes = await this.#options.read().catch(() => null);
-    if (this.#isOver) return;
-    const refusal = bytes === null ? 'unreadable' : await this.#take(bytes);
+    const read = await this.#options.read().then(
+      (bytes) => ({ bytes }),
+      () => null,
+    );
+    if (this.#isOver || read?.bytes === null) return;
+    const refusal = read === null ? 'unreadable' : await this.#take(read.bytes);
     if (refusal !== null && refusal !== this.#complaint) {
       this.#env.log({ event: 'tactics.refused', code: refusal, kept: this.#tactics?.digest ?? null });
     }
