@@ -121,6 +121,24 @@ apiTest('what relays a client finds follows what operators do', async (api, cont
   await assert.rejects(relaysFor(api, old, publishing.path), { code: 'not-found' });
 });
 
+apiTest('whoever watches the control plane sees whether changes wait, and no more', async (api, context) => {
+  const as = await api.token('operator');
+  const health = async () => await api.ok('GET', '/healthz');
+  const none = { publishedAt: null, waitsSince: null, hasFailed: false };
+  assert.deepEqual(await health(), { ok: true, publication: none });
+  const at = new Date(api.clock.wallMs()).toISOString();
+  await api.ok('POST', '/channels', { as, body: { channel: 'friends' } });
+  api.clock.setWallMs(api.clock.wallMs() + 5_000);
+  await api.ok('POST', '/channels', { as, body: { channel: 'family' } });
+  assert.deepEqual((await health()).publication, { ...none, waitsSince: at }, 'the oldest one');
+  await startPublishing(api, context);
+  const { publishedAt, ...rest } = (await health()).publication;
+  assert.deepEqual(rest, { waitsSince: null, hasFailed: false });
+  assert.ok(Date.parse(publishedAt) > Date.parse(at) && Date.parse(publishedAt) <= api.clock.wallMs());
+  await api.database.run(sql`update publication set error = 'a disk of ours is full'`);
+  assert.equal((await health()).publication.hasFailed, true);
+});
+
 apiTest('how it goes is shown; a folder of another network is refused', async (api, context) => {
   const as = await api.token('analyst');
   const { publisher, env, next } = await startPublishing(api, context);
