@@ -118,7 +118,11 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const finder = new LimitFinder();
   const dialers: RelayDialer[] = [];
   const keeper = stack.use(await openTactics(env, config, { finder, dialers }));
-  const tactics = () => (config.isMetered?.() ? saveData(keeper?.settings ?? {}) : (keeper?.settings ?? {}));
+  const saving = { adaptive: config.adaptive ?? false };
+  const tactics = () => {
+    const settings = keeper?.settings ?? {};
+    return config.isMetered?.() ? saveData(settings, saving) : settings;
+  };
   const limits = new DialLimits(() => tactics().dialsPerHost ?? DIALS_PER_HOST);
   const failures = new FailureCounts();
   const onFailure = (failure: AttemptFailure) => failures.add(failure);
