@@ -30,7 +30,7 @@ import { openApp } from './local-api/open-app.ts';
 import { EventTap, openAppParts, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
 import type { SettingsStore, StoredSettings } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
-import { loginCommand } from './start-at-login/find-login-item.ts';
+import { loginCommand } from './start-at-login/login-command.ts';
 import { describeTactics } from './tactics/describe-tactics.ts';
 import type { ClientTactics } from './tactics/open-tactics.ts';
 import { readTacticsFile, readTacticsKey } from './tactics/tactics-file.ts';

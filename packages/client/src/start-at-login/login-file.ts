@@ -5,21 +5,34 @@ import { quoteForDesktopEntry, quoteForXml } from './quote.ts';
 
 /** Stands in every file of ours, and in no other. */
 const MARK = 'org.rozan.client';
+/** What desktops write into a file whose program a person has turned off by their means. */
+const TURNED_OFF = /^(Hidden\s*=\s*true|X-GNOME-Autostart-enabled\s*=\s*false)\s*$/m;
+
+/** Null where there is none. Rejects where something is there that cannot be read, and so is not ours. */
+async function readOrNull(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+}
 
 /** A file that a desktop reads at login. Replaced as a whole; one that is not ours is left alone. */
 export function loginFile(path: string, format: (command: readonly string[]) => string): LoginItem {
-  const read = () => readFile(path, 'utf8').catch(() => null);
-  const isOn = async () => (await read())?.includes(MARK) === true;
+  const read = () => readFile(path, 'utf8').catch(() => '');
   return {
-    isOn,
+    isOn: async () => {
+      const text = await read();
+      return text.includes(MARK) && !TURNED_OFF.test(text);
+    },
     on: async (command) => {
-      if ((await read()) !== null && !(await isOn())) throw new Error('something of somebody else starts by that name');
+      const before = await readOrNull(path);
+      if (before?.includes(MARK) === false) throw new Error('something of somebody else starts by that name');
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(`${path}.new`, format(command), { mode: 0o600 });
+      await writeFile(`${path}.new`, format(command), { mode: 0o600, flush: true });
       await rename(`${path}.new`, path);
     },
     off: async () => {
-      if (await isOn()) await rm(path, { force: true });
+      if ((await read()).includes(MARK)) await rm(path, { force: true });
     },
   };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FakeDesktop } from '../system-proxy/testing/fake-desktop.ts';
-import { findLoginItem, loginCommand } from './find-login-item.ts';
+import { findLoginItem } from './find-login-item.ts';
 import { desktopEntry, launchAgent, loginFile } from './login-file.ts';
 import { loginRunKey } from './login-run-key.ts';
 
@@ -44,6 +44,28 @@ for (const format of [desktopEntry, launchAgent]) {
   });
 }
 
+test('what a person has turned off with the means of their desktop is off, until it is turned on again', async (context) => {
+  const path = join(await scratch(context), 'entry');
+  const item = loginFile(path, desktopEntry);
+  for (const line of ['X-GNOME-Autostart-enabled=false', 'Hidden=true']) {
+    await item.on(COMMAND);
+    await writeFile(path, `${await readFile(path, 'utf8')}${line}\n`);
+    assert.equal(await item.isOn(), false);
+    await item.on(COMMAND);
+    assert.equal(await item.isOn(), true);
+  }
+});
+
+test('what cannot be read is not ours', async (context) => {
+  const path = join(await scratch(context), 'entry');
+  await mkdir(path);
+  const item = loginFile(path, desktopEntry);
+  assert.equal(await item.isOn(), false);
+  await assert.rejects(item.on(COMMAND));
+  await item.off();
+  assert.deepEqual(await readdir(path), []);
+});
+
 test('Windows: a value of the Run key, and no others are touched', async () => {
   const machine = new FakeDesktop(['reg'], { Mail: 'REG_SZ mail.exe' });
   const item = loginRunKey(machine.run);
@@ -59,16 +81,4 @@ test('Windows: a value of the Run key, and no others are touched', async () => {
 test('outside of a desktop there is nothing that starts at login', () => {
   assert.equal(findLoginItem('linux', {}), null);
   assert.notEqual(findLoginItem('linux', { XDG_CURRENT_DESKTOP: 'GNOME' }), null);
-});
-
-test('at login the client is where it is now', () => {
-  const [socks, http] = [
-    { host: '127.0.0.1', port: 1081 },
-    { host: '127.0.0.1', port: 8080 },
-  ];
-  const ui = { host: '127.0.0.1', port: 7777 };
-  const command = loginCommand({ ui, dataFolder: 'data', socks, http, saidProxies: new Set(['socks']) });
-  assert.match(command[1] ?? '', /bin.rozan\.mjs$/);
-  const rest = command.slice(2).map((word) => (word === join(process.cwd(), 'data') ? 'DATA' : word));
-  assert.deepEqual(rest, ['client', '--ui', '127.0.0.1:7777', '--data', 'DATA', '--socks', '127.0.0.1:1081']);
 });
