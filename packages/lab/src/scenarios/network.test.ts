@@ -1,13 +1,13 @@
 // A network as operators run one: relays that enrol, a control plane that publishes, clients that start from a brand file.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type BrandClient, createBrandClient } from '@rozan/client';
 import { parseServerEntry, parseShareLink } from '@rozan/protocol';
 import { parseBrand } from '@rozan/publication';
-import { createEnv, type LogEvent } from '@rozan/tunnel';
+import { createEnv, formatAddress, type LogEvent } from '@rozan/tunnel';
 import { admitRelay } from '../demo/admit-relay.ts';
 import { createDemoMirror } from '../demo/mirror.ts';
 import { startOperators } from '../demo/operators.ts';
@@ -40,6 +40,11 @@ class Diary {
       });
     }
   }
+}
+
+/** Looks again and again: files and databases tell nobody. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await once(AbortSignal.timeout(50), 'abort');
 }
 
 async function startNetwork(context: TestContext) {
@@ -166,9 +171,6 @@ test('a relay reports, and is what the control plane tells it to be', { timeout:
   const { operators } = network;
   const relay = await network.admit('one');
   const shown = async () => Object(await operators.ask('GET', '/relays/one'));
-  const until = async (isSo: () => Promise<boolean>) => {
-    while (!(await isSo())) await once(AbortSignal.timeout(50), 'abort');
-  };
   await until(async () => (await shown()).report !== null);
   const { report, isSilent } = await shown();
   assert.equal(isSilent, false);
@@ -189,4 +191,31 @@ test('a relay reports, and is what the control plane tells it to be', { timeout:
   await until(async () => relay.relay.status().draining);
   await operators.ask('POST', '/relays/one/serve');
   await until(async () => !relay.relay.status().draining);
+});
+
+test('a relay renews an old credential, goes on with the new one, and is told when it is retired', {
+  timeout: 200_000,
+}, async (context) => {
+  const { operators, admit, path } = await startNetwork(context);
+  const first = await admit('one');
+  await first[Symbol.asyncDispose]();
+  const kept = async (name: string) => JSON.parse(await readFile(join(path, 'one', name), 'utf8'));
+  const old = await kept('enrolment.json');
+  await writeFile(join(path, 'one', 'enrolment.json'), JSON.stringify({ ...old, since: 0 }));
+  const relay = await admit('one');
+  await until(async () => (await kept('enrolment.json')).credential !== old.credential);
+  const { credential, former } = await kept('enrolment.json');
+  assert.equal(former, old.credential);
+  const statusOf = async (bearer: string) => {
+    const headers = { authorization: `Bearer ${bearer}` };
+    return (await fetch(`http://${formatAddress(operators.control.address)}/relays/self/settings`, { headers })).status;
+  };
+  // With its next report.
+  await until(async () => (await statusOf(former)) === 401);
+  assert.equal(await statusOf(credential), 200);
+  await operators.ask('POST', '/relays/one/drain');
+  await operators.ask('POST', '/relays/one/retire');
+  await until(async () => (await kept('settings.json')).state === 'retired');
+  await until(async () => relay.relay.status().draining);
+  assert.equal(await statusOf(credential), 200);
 });
