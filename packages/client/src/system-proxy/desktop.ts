@@ -40,6 +40,8 @@ export interface Desktop {
   write(run: RunCommand, value: Value): Promise<void>;
   /** Whether a value is what is seen for a moment while `before` is put back, where that takes two commands. */
   isPassing?(now: string | null, before: string | null): boolean;
+  /** Whether a value is as good as `before`, where no command brings that back to the letter. */
+  isAsGoodAs?(now: string | null, before: string | null): boolean;
   /** Tells programs that run of the change, where that takes another command. */
   announce(run: RunCommand): Promise<void>;
 }

@@ -11,6 +11,8 @@ const DISCOVERY = 'proxyautodiscovery';
 /** Those on the machine itself and in its network are reached directly, as macOS has it. */
 const BYPASSED = ['localhost', '127.0.0.1', '*.local', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254/16'];
 
+/** Off, and without an address. */
+const NO_PROXY = 'No 0 ';
 /** Stands behind a proxy with a password, which is not to be had, and so could not be put back. */
 const WITH_PASSWORD = ' with a password';
 
@@ -96,10 +98,11 @@ export const macos: Desktop = {
   },
   write: async (run, { key, text }) => {
     const [kind, service] = partsOf(key);
-    if (isProxy(kind)) await writeProxy(run, [kind, service], text ?? 'No 0 ');
+    if (isProxy(kind)) await writeProxy(run, [kind, service], text ?? NO_PROXY);
     else if (kind === BYPASS) await run(networksetup(`-set${BYPASS}`, service, ...(text?.split('\n') ?? ['Empty'])));
     else await run(networksetup(`-set${kind}`, service, text ?? 'off'));
   },
   isPassing: (now, before) => before !== null && now === before.replace(/^No /, 'Yes '),
+  isAsGoodAs: (now, before) => now !== null && before === NO_PROXY && now.startsWith('No '),
   announce: async () => {},
 };

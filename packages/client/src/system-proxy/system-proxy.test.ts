@@ -198,6 +198,27 @@ test('macOS: a disabled service stays as it is, and is put right when it was dis
   assert.deepEqual(sorted(machine), before);
 });
 
+test('macOS: where there was no address it stays, turned off, and counts as put back after a kill, too', async () => {
+  const create = () => new FakeDesktop(['networksetup'], { ...MACOS_BEFORE, 'Wi-Fi/webproxy': 'No  0' });
+  for (let survived = 0; survived <= 30; survived += 1) {
+    const machine = create();
+    const file = memoryFile();
+    const killed = await open(machine, file);
+    await killed.on(PLACE);
+    machine.changesLeft = survived;
+    await killed.off().catch(() => {});
+    machine.changesLeft = Number.POSITIVE_INFINITY;
+    const journal = await file.read();
+    for (const proxy of [await open(machine, file), await open(machine, { ...file, read: async () => journal })]) {
+      assert.equal(proxy.isForeign, false);
+      const { 'Wi-Fi/webproxy': web, ...rest } = Object.fromEntries(machine.values);
+      assert.match(web ?? '', /^No /);
+      const { 'Wi-Fi/webproxy': _, ...before } = MACOS_BEFORE;
+      assert.deepEqual(rest, before);
+    }
+  }
+});
+
 test('macOS: a proxy with a password is left alone, since that could not be put back', async () => {
   const machine = MACHINES.macos();
   machine.values.set('Wi-Fi/webproxy', 'Yes proxy.work 3128 password');

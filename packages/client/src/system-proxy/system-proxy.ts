@@ -140,12 +140,13 @@ interface Left {
 async function leftOf(desktop: Desktop, run: RunCommand, saved: Saved): Promise<Left> {
   const now = textByKey(await desktop.read(run));
   const before = textByKey(saved.before);
+  const isBack = (is: string | null, was: string | null) => is === was || (desktop.isAsGoodAs?.(is, was) ?? false);
   // What turns it on was written last, and goes first. A network that is gone has nothing to be put back.
   const changed = saved.ours
     .toReversed()
     .filter(({ key, text }) => now.has(key) && before.get(key) !== text)
     // After a crash a value may still be the one from before, or be so again.
-    .filter(({ key }) => now.get(key) !== before.get(key));
+    .filter(({ key }) => !isBack(now.get(key) ?? null, before.get(key) ?? null));
   const isOurs = ({ key, text }: Value) =>
     now.get(key) === text || (desktop.isPassing?.(now.get(key) ?? null, before.get(key) ?? null) ?? false);
   return {

@@ -4,8 +4,10 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { runRozan } from '../testing/program.ts';
+import { runRozan, startProgram } from '../testing/program.ts';
+import { initRelay } from '../testing/relay-network.ts';
 import { findCommand } from '../testing/tools.ts';
 import { createScratchFolder } from '../world.ts';
 
@@ -23,6 +25,9 @@ const MOMENTS: readonly Kill[] = [
   { KILL_AFTER: '8' },
 ];
 const RANDOM_KILLS = 6;
+const CLIENT_KILLS = 4;
+/** From a client's ready line until it has set everything, and a little longer. */
+const SETTING_MS = 300;
 
 /** What a person has set, in the proxy's settings and elsewhere. */
 const BEFORE = [
@@ -80,7 +85,7 @@ class Session {
     return session;
   }
 
-  get #env(): Record<string, string> {
+  get env(): Record<string, string> {
     const settings = join(this.#folder, 'settings');
     return {
       XDG_CURRENT_DESKTOP: 'GNOME',
@@ -93,7 +98,7 @@ class Session {
 
   async #gsettings(...args: readonly string[]): Promise<string> {
     const program = join(this.#folder, 'bin', 'gsettings');
-    const { stdout } = await promisify(execFile)(program, args, { env: { ...process.env, ...this.#env } });
+    const { stdout } = await promisify(execFile)(program, args, { env: { ...process.env, ...this.env } });
     return stdout.trim();
   }
 
@@ -108,7 +113,7 @@ class Session {
     this.#runs += 1;
     const count = join(this.#folder, `changes-${this.#runs}`);
     const { code, err } = await runRozan(['proxy', verb, '--data', join(this.#folder, 'client')], {
-      env: { ...this.#env, COUNT: count, ...env },
+      env: { ...this.env, COUNT: count, ...env },
       ...(killAfterMs === undefined ? {} : { killAfterMs }),
     });
     assert.equal(code === null ? '' : err, '');
@@ -164,6 +169,30 @@ for (const [name, { real, skip }] of Object.entries(SESSIONS)) {
       await session.proxy(kill % 2 === 0 ? 'off' : 'on', { killAfterMs });
       if (kill % 2 === 0) await session.proxy('on', { killAfterMs });
       assert.equal(await session.proxy('off'), 0);
+      assert.deepEqual(await session.settings(), before, `killed after ${killAfterMs} ms`);
+    }
+  });
+
+  test(`${name}: a client killed at random moments has all as it was at its next start`, { skip }, async () => {
+    await using scratch = await createScratchFolder();
+    const session = await Session.create(scratch.path, real);
+    const { env } = session;
+    const data = join(scratch.path, 'client');
+    const store = async (settings: object) => {
+      await writeFile(join(data, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
+    };
+    await mkdir(data, { mode: 0o700 });
+    const args = ['client', '--data', data, '--socks', '127.0.0.1:0', '--http', '127.0.0.1:0', '--ui', '127.0.0.1:0'];
+    const input = await initRelay(join(scratch.path, 'relay'));
+    for (let kill = 0; kill < CLIENT_KILLS; kill += 1) {
+      await store({ systemProxy: true, connectAtStart: true });
+      const client = await startProgram([...args, '--entry', '-'], { env, input });
+      const killAfterMs = Math.random() * SETTING_MS;
+      await pause(killAfterMs);
+      await client.stop('SIGKILL');
+      await store({});
+      await using _next = await startProgram(args, { env });
+      const before = BEFORE.map(([, , text]) => text);
       assert.deepEqual(await session.settings(), before, `killed after ${killAfterMs} ms`);
     }
   });
