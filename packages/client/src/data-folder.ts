@@ -1,21 +1,27 @@
-import { access, chmod, constants, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { Env } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import type { MemoryStore } from './establish/way-memory.ts';
-import { MAX_ENTRIES_FILE_BYTES } from './limits.ts';
+import { MAX_ENTRIES_FILE_BYTES, MOST_ADDED_FILES } from './limits.ts';
 
 const ENTRIES_FILE = 'entries.txt';
 const BRAND_FILE = 'brand.json';
 const BOOK_FILE = 'entries.json';
-const ADDED_FILE = 'added.txt';
-const TAKEN_FILE = 'added.taken.txt';
+const ADDED_FOLDER = 'added';
 const MEMORY_FILE = 'ways.json';
 const TACTICS_FILE = 'tactics.json';
 const SETTINGS_FILE = 'settings.json';
 const APP_LINK_FILE = 'app-link';
 const APP_PAGE_FILE = 'open-app.html';
 const SYSTEM_PROXY_FILE = 'system-proxy.json';
+
+/** Share links that were put into the folder by one call. */
+export interface AddedFile {
+  readonly name: string;
+  readonly links: readonly string[];
+}
 
 /** Where a client keeps its entries, and what it has learnt of ways to them: a folder for its user alone (0700), written atomically. */
 export class ClientFolder {
@@ -80,34 +86,33 @@ export class ClientFolder {
     return join(this.#path, 'publication');
   }
 
-  /** Puts share links where the client that runs on this folder, or its next start, finds them. */
-  async addLinks(links: readonly string[]): Promise<void> {
-    const before = await this.#linksIn(ADDED_FILE);
-    await this.#replace(ADDED_FILE, [...new Set([...before, ...links])].map((link) => `${link}\n`).join(''));
+  /**
+   * Puts share links where the client that runs on this folder, or its next start, finds them. Each call has a file of its own, so that two at the
+   * same moment do not undo each other, and one that is killed leaves nothing or everything.
+   */
+  async addLinks({ random }: Pick<Env, 'random'>, links: readonly string[]): Promise<void> {
+    await mkdir(join(this.#path, ADDED_FOLDER), { recursive: true, mode: 0o700 });
+    const name = `${random.bytes(8).toString('hex')}.txt`;
+    await this.#replace(join(ADDED_FOLDER, name), links.map((link) => `${link}\n`).join(''));
   }
 
-  /** Share links that a person has put there, set apart: what is put there from now on is for the next time. */
-  async addedLinks(): Promise<string[]> {
-    const [added, taken] = [join(this.#path, ADDED_FILE), join(this.#path, TAKEN_FILE)];
-    const isTaken = await access(taken).then(
-      () => true,
-      () => false,
+  /** What people have put there, a bounded part of it at a time. */
+  async addedFiles(): Promise<AddedFile[]> {
+    const names = await readdir(join(this.#path, ADDED_FOLDER)).catch(() => []);
+    const files = names.filter((name) => name.endsWith('.txt')).slice(0, MOST_ADDED_FILES);
+    const read = await Promise.all(
+      files.map(async (name) => {
+        const text = await readFile(join(this.#path, ADDED_FOLDER, name), 'utf8').catch(() => null);
+        const lines = text?.slice(0, MAX_ENTRIES_FILE_BYTES).split('\n') ?? [];
+        return text === null ? [] : { name, links: lines.filter((line) => line !== '') };
+      }),
     );
-    if (!isTaken) await rename(added, taken).catch(() => {});
-    return await this.#linksIn(TAKEN_FILE);
+    return read.flat();
   }
 
-  /** Those that were set apart are known by now. */
-  async forgetAdded(): Promise<void> {
-    await rm(join(this.#path, TAKEN_FILE), { force: true });
-  }
-
-  async #linksIn(name: string): Promise<string[]> {
-    const text = await readFile(join(this.#path, name), 'utf8').catch(() => '');
-    return text
-      .slice(0, MAX_ENTRIES_FILE_BYTES)
-      .split('\n')
-      .filter((line) => line !== '');
+  /** What this file holds is known by now. */
+  async forgetAdded({ name }: Pick<AddedFile, 'name'>): Promise<void> {
+    await rm(join(this.#path, ADDED_FOLDER, name), { force: true });
   }
 
   /** Where what was learnt of ways to relays is kept. */

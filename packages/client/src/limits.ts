@@ -108,3 +108,5 @@ export const PAUSED_LOOK_MS = 3000;
 export const ADDED_LOOK_MS = 3000;
 /** The files of entries, and of those that were added by hand. */
 export const MAX_ENTRIES_FILE_BYTES: number = 1024 * 1024;
+/** As many files of entries that people have given are read at a time. */
+export const MOST_ADDED_FILES = 16;

@@ -12,9 +12,13 @@ export async function addEntries(args: readonly string[]): Promise<number> {
     .option('--data <dir>', "the client's folder");
   const options = await parseCommand<{ readonly data?: string }>(command, args);
   if (options === null) return EXIT_CODE.fine;
-  const entries = await readEntries(createEnv({ log: () => {} }), [command.args[0] ?? '-']);
+  const env = createEnv({ log: () => {} });
+  const entries = await readEntries(env, [command.args[0] ?? '-']);
   const folder = await ClientFolder.open(options.data ?? ClientFolder.usualPath());
-  await folder.addLinks(entries.map(({ link }) => link));
+  await folder.addLinks(
+    env,
+    entries.map(({ link }) => link),
+  );
   process.stdout.write(`${entries.length} given. A client that runs here takes them within seconds.\n`);
   return EXIT_CODE.fine;
 }

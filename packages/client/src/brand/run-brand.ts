@@ -75,12 +75,12 @@ export async function startWithBrand(env: Env, start: BrandStart): Promise<Brand
   };
 }
 
-/** Takes what a person has put into the folder meanwhile. What cannot be read was checked when it was put there, and is dropped. */
+/** Takes what people have put into the folder meanwhile. A file that cannot be read, though it was checked when it was put there, is dropped. */
 async function takeAdded(client: BrandClient, folder: ClientFolder): Promise<void> {
-  const links = await folder.addedLinks();
-  if (links.length === 0) return;
-  await client.addEntries(links).catch((error: unknown) => {
-    if (!(error instanceof ProtocolError)) throw error;
-  });
-  await folder.forgetAdded();
+  for (const file of await folder.addedFiles()) {
+    await client.addEntries(file.links).catch((error: unknown) => {
+      if (!(error instanceof ProtocolError)) throw error;
+    });
+    await folder.forgetAdded(file);
+  }
 }
