@@ -86,7 +86,7 @@ for (const [language, name] of Object.entries(GUIDES)) {
     assert.equal(await account.proxyMode(), "'manual'");
     await press(say('disconnect'));
     await heading(say('home.off.title'));
-    assert.equal(await account.proxyMode(), "''");
+    await account.waitForProxyMode("''");
     await go(say('nav.entries'));
     await press(
       say('share.one').replace('{name}', say('entries.name').replace('{n, number}', language === 'fa' ? '۱' : '1')),

@@ -1,5 +1,9 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const MODE_MS = 20_000;
+const POLL_MS = 20;
 
 /** A person's account on a GNOME desktop: settings in files, a browser that notes what it was told to open, and what starts at login. */
 export interface FakeGnome {
@@ -9,6 +13,8 @@ export interface FakeGnome {
   opened(): Promise<string>;
   /** The mode of the system's proxy, as GNOME writes it. */
   proxyMode(): Promise<string>;
+  /** Resolves when the mode is this one; rejects when it is not in time. */
+  waitForProxyMode(mode: string): Promise<void>;
 }
 
 /** Makes one in a folder. Its commands are shell scripts. */
@@ -26,6 +32,7 @@ export async function createFakeGnome(folder: string): Promise<FakeGnome> {
     `f='${settings}'"/$2 $3"; case $1 in get) cat "$f" 2>/dev/null || echo "''";; set) printf '%s\\n' "$4" > "$f.new" && mv "$f.new" "$f";; esac`,
   );
   const read = (path: string) => readFile(path, 'utf8').then((text) => text.trim());
+  const proxyMode = () => read(join(settings, 'org.gnome.system.proxy mode')).catch(() => "''");
   return {
     env: {
       PATH: `${bin}:${process.env.PATH}`,
@@ -34,6 +41,13 @@ export async function createFakeGnome(folder: string): Promise<FakeGnome> {
       XDG_CONFIG_HOME: join(folder, 'config'),
     },
     opened: () => read(join(folder, 'opened')),
-    proxyMode: () => read(join(settings, 'org.gnome.system.proxy mode')).catch(() => "''"),
+    proxyMode,
+    waitForProxyMode: async (mode) => {
+      const patience = AbortSignal.timeout(MODE_MS);
+      while ((await proxyMode()) !== mode) {
+        patience.throwIfAborted();
+        await pause(POLL_MS);
+      }
+    },
   };
 }
