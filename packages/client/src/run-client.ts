@@ -30,7 +30,7 @@ import { openApp } from './local-api/open-app.ts';
 import { EventTap, openAppParts, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
 import type { SettingsStore, StoredSettings } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
-import { loginCommand } from './start-at-login/login-command.ts';
+import { loginStart } from './start-at-login/login-command.ts';
 import { describeTactics } from './tactics/describe-tactics.ts';
 import type { ClientTactics } from './tactics/open-tactics.ts';
 import { readTacticsFile, readTacticsKey } from './tactics/tactics-file.ts';
@@ -190,7 +190,7 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const bare = createEnv({ log: tap.log });
   const folder = await openFolder(said);
   const brand = folder === null ? null : await findBrand(folder, brandFile);
-  await using parts = ui === null ? null : await openAppParts(bare, folder, loginCommand(said));
+  await using parts = ui === null ? null : await openAppParts(bare, folder, loginStart(said));
   const settings = parts?.settings ?? null;
   const parsed = settings === null ? said : withSettings(said, settings.current);
   const upstream = await findUpstream(bare, parsed, settings);

@@ -7,7 +7,7 @@ import type { ClientArguments } from '../config.ts';
 import type { ClientFolder } from '../data-folder.ts';
 import { isLoopbackHost } from '../local-proxy/target-host.ts';
 import { findLoginItem } from '../start-at-login/find-login-item.ts';
-import type { LoginItem } from '../start-at-login/login-item.ts';
+import type { LoginItem, LoginStart } from '../start-at-login/login-item.ts';
 import { openSystemProxy } from '../system-proxy/open-system-proxy.ts';
 import type { SystemProxy } from '../system-proxy/system-proxy.ts';
 import { ApiFailure } from './api-error.ts';
@@ -71,21 +71,17 @@ async function openLoginItem(
 }
 
 /**
- * Reads the settings that a person has made in the app, and puts the system's proxy right, should a run before have left it. `command`: what
- * starts this client at login; null for nothing.
+ * Reads the settings that a person has made in the app, and puts the system's proxy right, should a run before have left it. `login`: how
+ * this client is started at login; null for not at all.
  */
-export async function openAppParts(
-  env: Env,
-  folder: ClientFolder | null,
-  command: readonly string[] | null,
-): Promise<AppParts> {
+export async function openAppParts(env: Env, folder: ClientFolder | null, login: LoginStart | null): Promise<AppParts> {
   const systemProxy = folder === null ? null : await openSystemProxy(folder, env.log);
   const missing = new Set<keyof Settings>();
   if (systemProxy?.isAvailable !== true) missing.add('systemProxy');
-  const item = command === null ? null : findLoginItem(process.platform, process.env);
+  const item = login === null ? null : findLoginItem(process.platform, process.env, login.name);
   if (item === null) missing.add('startAtLogin');
   const settings = await SettingsStore.open({ file: folder?.settings ?? null, missing, log: env.log });
-  const startAtLogin = item === null || command === null ? null : await openLoginItem(item, settings, command);
+  const startAtLogin = item === null || login === null ? null : await openLoginItem(item, settings, login.command);
   const dispose = async () => await systemProxy?.off().catch(() => {});
   return { settings, systemProxy, startAtLogin, [Symbol.asyncDispose]: dispose };
 }

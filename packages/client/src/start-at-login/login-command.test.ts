@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { type ClientArguments, parseClientArguments } from '../config.ts';
-import { loginCommand } from './login-command.ts';
+import { loginStart } from './login-command.ts';
 
 const KEY = 'A'.repeat(43);
 
@@ -14,11 +14,13 @@ async function parsed(...args: readonly string[]): Promise<ClientArguments> {
 
 /** What follows after `node rozan.mjs client`. */
 async function atLogin(...args: readonly string[]): Promise<readonly string[] | undefined> {
-  return loginCommand(await parsed(...args))?.slice(3);
+  return loginStart(await parsed(...args))?.command.slice(3);
 }
 
 test('at login the client is where it is now', async () => {
-  const found = loginCommand(await parsed('--ui', '127.0.0.1:7777', '--data', 'data', '--socks', '127.0.0.1:1081'));
+  const found = loginStart(
+    await parsed('--ui', '127.0.0.1:7777', '--data', 'data', '--socks', '127.0.0.1:1081'),
+  )?.command;
   assert.equal(found?.[0], process.execPath);
   assert.match(found?.[1] ?? '', /bin.rozan\.mjs$/);
   assert.deepEqual(found?.slice(2), [
@@ -50,4 +52,12 @@ test('at login nothing is told of this run alone, and no password is written dow
     assert.deepEqual(await atLogin(...common, '--upstream-proxy', source), [...common, '--upstream-proxy', source]);
   }
   assert.equal(await atLogin(...common, '--upstream-proxy', 'http://user:secret@proxy.work:8080'), undefined);
+});
+
+test('the client of each folder has an item of its own', async () => {
+  const nameOf = async (...args: readonly string[]) => loginStart(await parsed(...args))?.name;
+  assert.equal(await nameOf(), 'org.rozan.client');
+  const [one, other] = [await nameOf('--data', '/one'), await nameOf('--data', '/other')];
+  assert.match(one ?? '', /^org\.rozan\.client\.[0-9a-f]{8}$/);
+  assert.notEqual(one, other);
 });

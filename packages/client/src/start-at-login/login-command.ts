@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { formatAddress } from '@rozan/tunnel';
 import type { ClientArguments, TacticsArguments } from '../config.ts';
 import { ClientFolder } from '../data-folder.ts';
 import { parseKey } from '../tactics/tactics-file.ts';
+import { CLIENT_MARK } from './login-file.ts';
+import type { LoginStart } from './login-item.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../../../../bin/rozan.mjs');
 
@@ -39,20 +42,27 @@ function upstreamOptions({ upstreamSource: source }: ClientArguments): readonly 
   return pathOption('--upstream-proxy', source);
 }
 
+/** A client that is only tried out, on a folder of its own, must not take the place of the one that is used. */
+function nameOf(folder: string): string {
+  if (folder === ClientFolder.usualPath()) return CLIENT_MARK;
+  return `${CLIENT_MARK}.${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
+}
+
 /**
  * The command that starts this client again as it was started now. Entries and a brand are in its folder by then. Null where a password was
  * said, which is not to be written down: without it the client would go past the proxy that it is for.
  */
-export function loginCommand(args: ClientArguments): readonly string[] | null {
+export function loginStart(args: ClientArguments): LoginStart | null {
   const { ui, dataFolder, socks, http, saidProxies, strictReplies, programs, country, bypassDomestic, bypassList } =
     args;
   if (args.upstreamSource?.includes('@') && URL.canParse(args.upstreamSource)) return null;
-  return [
+  const folder = resolve(dataFolder ?? ClientFolder.usualPath());
+  const command = [
     process.execPath,
     PROGRAM,
     'client',
     ...['--ui', ui === null ? '127.0.0.1:7777' : formatAddress(ui)],
-    ...['--data', resolve(dataFolder ?? ClientFolder.usualPath())],
+    ...['--data', folder],
     ...(saidProxies.has('socks') ? ['--socks', formatAddress(socks)] : []),
     ...(saidProxies.has('http') ? ['--http', formatAddress(http)] : []),
     ...(strictReplies ? ['--strict-replies'] : []),
@@ -64,4 +74,5 @@ export function loginCommand(args: ClientArguments): readonly string[] | null {
     ...(bypassDomestic ? ['--bypass-domestic'] : []),
     ...pathOption('--bypass-list', bypassList),
   ];
+  return { name: nameOf(folder), command };
 }

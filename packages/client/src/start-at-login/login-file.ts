@@ -4,7 +4,7 @@ import type { LoginItem } from './login-item.ts';
 import { quoteForDesktopEntry, quoteForXml } from './quote.ts';
 
 /** Stands in every file of ours, and in no other. */
-const MARK = 'org.rozan.client';
+export const CLIENT_MARK = 'org.rozan.client';
 /** What desktops write into a file whose program a person has turned off by their means. */
 const TURNED_OFF = /^(Hidden\s*=\s*true|X-GNOME-Autostart-enabled\s*=\s*false)\s*$/m;
 
@@ -22,17 +22,17 @@ export function loginFile(path: string, format: (command: readonly string[]) => 
   return {
     isOn: async () => {
       const text = await read();
-      return text.includes(MARK) && !TURNED_OFF.test(text);
+      return text.includes(CLIENT_MARK) && !TURNED_OFF.test(text);
     },
     on: async (command) => {
       const before = await readOrNull(path);
-      if (before?.includes(MARK) === false) throw new Error('something of somebody else starts by that name');
+      if (before?.includes(CLIENT_MARK) === false) throw new Error('something of somebody else starts by that name');
       await mkdir(dirname(path), { recursive: true });
       await writeFile(`${path}.new`, format(command), { mode: 0o600, flush: true });
       await rename(`${path}.new`, path);
     },
     off: async () => {
-      if ((await read()).includes(MARK)) await rm(path, { force: true });
+      if ((await read()).includes(CLIENT_MARK)) await rm(path, { force: true });
     },
   };
 }
@@ -44,19 +44,19 @@ Type=Application
 Name=Rozan
 Exec=${quoteForDesktopEntry(command)}
 Terminal=false
-X-Rozan=${MARK}
+X-Rozan=${CLIENT_MARK}
 `;
 }
 
 /** Of macOS (launchd.plist). It starts with the next login. */
-export function launchAgent(command: readonly string[]): string {
+export function launchAgent(command: readonly string[], label: string = CLIENT_MARK): string {
   const words = command.map((word) => `    <string>${quoteForXml(word)}</string>`).join('\n');
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
   <key>Label</key>
-  <string>${MARK}</string>
+  <string>${label}</string>
   <key>ProgramArguments</key>
   <array>
 ${words}

@@ -68,7 +68,7 @@ test('what cannot be read is not ours', async (context) => {
 
 test('Windows: a value of the Run key, and no others are touched', async () => {
   const machine = new FakeDesktop(['reg'], { Mail: 'REG_SZ mail.exe' });
-  const item = loginRunKey(machine.run);
+  const item = loginRunKey(machine.run, 'org.rozan.client');
   assert.equal(await item.isOn(), false);
   await item.on(['C:\\Program Files\\node.exe', 'client']);
   assert.equal(machine.values.get('org.rozan.client'), 'REG_SZ "C:\\Program Files\\node.exe" "client"');
@@ -79,6 +79,6 @@ test('Windows: a value of the Run key, and no others are touched', async () => {
 });
 
 test('outside of a desktop there is nothing that starts at login', () => {
-  assert.equal(findLoginItem('linux', {}), null);
-  assert.notEqual(findLoginItem('linux', { XDG_CURRENT_DESKTOP: 'GNOME' }), null);
+  assert.equal(findLoginItem('linux', {}, 'x'), null);
+  assert.notEqual(findLoginItem('linux', { XDG_CURRENT_DESKTOP: 'GNOME' }, 'x'), null);
 });

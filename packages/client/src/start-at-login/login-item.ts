@@ -1,3 +1,10 @@
+/** How a client is started at login. */
+export interface LoginStart {
+  /** Each client has an item of its own. */
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
 /** Something that the system starts when its user logs in. */
 export interface LoginItem {
   isOn(): Promise<boolean>;

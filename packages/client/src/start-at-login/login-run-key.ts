@@ -3,14 +3,13 @@ import type { LoginItem } from './login-item.ts';
 import { quoteForWindows } from './quote.ts';
 
 const KEY = 'HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\Run';
-const NAME = 'org.rozan.client';
 /** Windows runs nothing that is longer. */
 const MAX_CHARS = 260;
 
 /** Of Windows: a value of the user's Run key, by `reg`. */
-export function loginRunKey(run: RunCommand): LoginItem {
+export function loginRunKey(run: RunCommand, name: string): LoginItem {
   const isOn = () =>
-    run({ program: 'reg', args: ['query', KEY, '/v', NAME] }).then(
+    run({ program: 'reg', args: ['query', KEY, '/v', name] }).then(
       () => true,
       () => false,
     );
@@ -19,10 +18,10 @@ export function loginRunKey(run: RunCommand): LoginItem {
     on: async (command) => {
       const line = quoteForWindows(command);
       if (line.length > MAX_CHARS) throw new RangeError('the command is too long for Windows to run at login');
-      await run({ program: 'reg', args: ['add', KEY, '/v', NAME, '/t', 'REG_SZ', '/d', line, '/f'] });
+      await run({ program: 'reg', args: ['add', KEY, '/v', name, '/t', 'REG_SZ', '/d', line, '/f'] });
     },
     off: async () => {
-      if (await isOn()) await run({ program: 'reg', args: ['delete', KEY, '/v', NAME, '/f'] });
+      if (await isOn()) await run({ program: 'reg', args: ['delete', KEY, '/v', name, '/f'] });
     },
   };
 }
