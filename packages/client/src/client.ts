@@ -73,6 +73,8 @@ export interface Client extends AsyncDisposable {
   moveToRegion(): void;
   /** Connections past the tunnel that are open. */
   directCount(): number;
+  /** Resets those connections: what was allowed to them does not hold any more. */
+  endDirect(): void;
   /** Looks for newer tactics now. Never rejects. */
   refreshTactics(): Promise<void>;
   /** The time that relays have told, in ms since 1970; null before one has. */
@@ -110,6 +112,12 @@ function dialersOf(
       throw error;
     }
   });
+}
+
+/** Has new streams go through a relay of the region, if one is known. */
+function moveToRegion(pool: SessionPool, dialers: readonly RelayDialer[], region: string | null): void {
+  const isWanted = ({ entry }: RelayDialer) => entry.region === region;
+  if (dialers.some(isWanted)) pool.leave((dialer) => !isWanted(dialer));
 }
 
 /** Starts a client. Throws a `LocalProxyError` when a proxy cannot listen, a `TunnelError` when an entry has no transport of ours. */
@@ -171,11 +179,9 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
     failures,
     // In place: whoever looks for a relay looks here each time.
     setEntries: (entries) => void dialers.splice(0, dialers.length, ...dialersOf(entries, dialers, dialerFor)),
-    moveToRegion: () => {
-      const isWanted = ({ entry }: RelayDialer) => entry.region === config.region?.();
-      if (dialers.some(isWanted)) pool.leave((dialer) => !isWanted(dialer));
-    },
+    moveToRegion: () => moveToRegion(pool, dialers, config.region?.() ?? null),
     directCount: () => opener.direct,
+    endDirect: () => opener.endDirect(),
     refreshTactics: async () => await keeper?.refresh(),
     attestedMs: () => latestAttestedMs(dialers),
     ready: (signal) => pool.ready(signal),

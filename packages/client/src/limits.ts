@@ -16,6 +16,8 @@ export const WIDEN_MS = 3000;
 export const HEAD_START_MS = 1000;
 /** How many of the remembered ways get the head start. */
 export const HEAD_START_WAYS = 4;
+/** How many ways of a region that is wished for are tried before those of others. */
+export const WANTED_REGION_WAYS = 24;
 /** A candidate that has been silent for so long counts as failed where it is asked whether all have. */
 export const UNANSWERED_MS = 2000;
 /** When every candidate is waiting for room at its host, it is looked for again after this time. */

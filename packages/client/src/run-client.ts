@@ -160,7 +160,11 @@ async function openFolder({ dataFolder, brandFile, ui }: ClientArguments): Promi
 async function openBypass(
   { bypassDomestic, bypassList, country }: ClientArguments,
   settings: SettingsStore | null,
-): Promise<{ readonly bypass: BypassSwitch; readonly follow: (settings: StoredSettings | null) => Promise<void> }> {
+): Promise<{
+  readonly bypass: BypassSwitch;
+  /** Has new settings act; calls `endDirect` when what is direct now may not be so any more. */
+  readonly follow: (settings: StoredSettings | null, endDirect?: () => void) => Promise<void>;
+}> {
   const text =
     bypassList === null
       ? ''
@@ -170,8 +174,13 @@ async function openBypass(
           });
         });
   const bypass = new BypassSwitch(parseNames(text));
-  const follow = (now: StoredSettings | null) =>
-    bypass.set({ isOn: bypassDomestic || (now?.bypassDomestic ?? false), country: country ?? now?.country ?? null });
+  const follow = async (now: StoredSettings | null, endDirect = () => {}) => {
+    const { rules } = bypass;
+    const isOn = bypassDomestic || (now?.bypassDomestic ?? false);
+    await bypass.set({ isOn, country: country ?? now?.country ?? null }).finally(() => {
+      if (rules !== null && bypass.rules !== rules) endDirect();
+    });
+  };
   await follow(settings?.current ?? null);
   return { bypass, follow };
 }
@@ -201,7 +210,7 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   await using started = await start(env, parsed, { folder, brand, upstream, settings, bypass });
   const { client } = started;
   const onSettings = async (now: StoredSettings, before: StoredSettings) => {
-    await follow(now);
+    await follow(now, () => client.endDirect());
     if (now.region !== null && now.region !== before.region) client.moveToRegion();
   };
   const appOptions = { parsed, ...started, brand, folder, tap, onSettings };

@@ -119,6 +119,25 @@ test('turned off, everything goes through the tunnel at once', async () => {
   assert.deepEqual(world.asked, { tunnel: ['bank.ir'], resolver: [], network: [] });
 });
 
+test('what is turned off ends direct connections, and those that are being made', async () => {
+  await using world = await createWorld();
+  const stream = await world.opener.open({ host: 'bank.ir', port: 443 });
+  const closed = new Promise((resolve) => stream.once('close', resolve));
+  stream.on('error', () => {});
+  world.turnOff();
+  world.opener.endDirect();
+  await closed;
+  assert.equal(world.opener.direct, 0);
+  await using late = await createWorld({
+    resolve: () => {
+      late.turnOff();
+      return HOME;
+    },
+  });
+  await late.opener.open({ host: 'bank.ir', port: 443 });
+  assert.deepEqual([late.asked.tunnel, late.opener.direct], [['bank.ir'], 0]);
+});
+
 test('where a proxy stands before the internet it resolves the names', async () => {
   await using world = await createWorld({ resolve: (name) => name });
   await world.opener.open({ host: 'bank.ir', port: 443 });
@@ -161,4 +180,20 @@ test('the database is opened when it is needed, once, and not without a country'
   await bypass.set({ isOn: true, country: 'RU' });
   assert.equal(opened, 1);
   assert.ok(bypass.rules?.names.has('ru') && bypass.rules.names.has('example.com') && !bypass.rules.names.has('ir'));
+});
+
+test('what is turned off, or moved, while the database is being opened stays so', async () => {
+  const opened = Promise.withResolvers<void>();
+  const bypass = new BypassSwitch([], async () => {
+    await opened.promise;
+    return () => 'IR';
+  });
+  const changes = [bypass.set({ isOn: true, country: 'IR' }), bypass.set({ isOn: false, country: 'IR' })];
+  opened.resolve();
+  await Promise.all(changes);
+  assert.equal(bypass.rules, null);
+  await bypass.set({ isOn: true, country: 'IR' });
+  const { rules } = bypass;
+  await bypass.set({ isOn: true, country: 'IR' });
+  assert.equal(bypass.rules, rules, 'a change of something else leaves the rules as they are');
 });

@@ -31,7 +31,7 @@ function asStream(conn: Conn): TunnelStream {
 export class BypassOpener implements StreamOpener {
   readonly #env: Env;
   readonly #options: BypassOptions;
-  #direct = 0;
+  readonly #direct = new Set<TunnelStream>();
 
   constructor(env: Env, options: BypassOptions) {
     this.#env = env;
@@ -40,7 +40,12 @@ export class BypassOpener implements StreamOpener {
 
   /** Direct connections that are open. */
   get direct(): number {
-    return this.#direct;
+    return this.#direct.size;
+  }
+
+  /** Resets all direct connections, those that wait for their next request included: what was allowed to them does not hold any more. */
+  endDirect(): void {
+    for (const stream of [...this.#direct]) stream.reset('cancelled');
   }
 
   isLive(): boolean {
@@ -67,11 +72,16 @@ export class BypassOpener implements StreamOpener {
       const host = await this.#addressOf(target.host, rules, signal);
       if (host === null) return null;
       const conn = await this.#env.network.dial({ host, port: target.port }, { signal });
-      this.#direct += 1;
-      conn.once('close', () => {
-        this.#direct -= 1;
-      });
-      return asStream(conn);
+      const stream = asStream(conn);
+      if (this.#options.rules() !== rules) {
+        // They have changed meanwhile.
+        conn.on('error', () => {});
+        stream.reset('cancelled');
+        return null;
+      }
+      this.#direct.add(stream);
+      stream.once('close', () => this.#direct.delete(stream));
+      return stream;
     } catch {
       if (gone?.aborted) throw new StreamResetError('cancelled');
       return null;

@@ -8,6 +8,8 @@ export class BypassSwitch {
   readonly #open: typeof openGeoIp;
   #countryOf: BypassRules['countryOf'] | null = null;
   #rules: BypassRules | null = null;
+  /** The country that was wanted last; null for none. */
+  #wanted: string | null = null;
 
   /** `ownNames`: those of the person's own list. */
   constructor(ownNames: readonly string[], open: typeof openGeoIp = openGeoIp) {
@@ -22,12 +24,15 @@ export class BypassSwitch {
 
   /** Without a country there is nothing that is domestic. The database is opened the first time that it is needed. */
   async set({ isOn, country }: { readonly isOn: boolean; readonly country: string | null }): Promise<void> {
-    if (!isOn || country === null) {
-      this.#rules = null;
-      return;
-    }
+    const wanted = isOn ? country : null;
+    this.#wanted = wanted;
+    if (this.#rules?.country === wanted) return;
+    this.#rules = null;
+    if (wanted === null) return;
     this.#countryOf ??= await this.#open();
-    const names = new Set([...domesticNames(country), ...this.#ownNames]);
-    this.#rules = { country, names, countryOf: this.#countryOf };
+    // It was turned off, or the country is another one, while the database was opened.
+    if (this.#wanted !== wanted) return;
+    const names = new Set([...domesticNames(wanted), ...this.#ownNames]);
+    this.#rules = { country: wanted, names, countryOf: this.#countryOf };
   }
 }

@@ -8,6 +8,7 @@ import {
   REFRESH_MS,
   ROUND_BACKOFF,
   ROUND_MS,
+  WANTED_REGION_WAYS,
 } from '../limits.ts';
 import type { RelaySession } from '../relay-session.ts';
 import { Account } from './account.ts';
@@ -215,7 +216,7 @@ export class Establisher {
         ...this.#oldestFailureFirst(last),
       ],
     };
-    return preferring(stages, this.#options.region?.() ?? null);
+    return this.#preferring(stages, this.#options.region?.() ?? null);
   }
 
   /** A round may end before all have had their turn; the next begins with those that have not. */
@@ -223,18 +224,20 @@ export class Establisher {
     const failedMs = ({ candidate }: Way) => this.#failedMs.get(candidate.key) ?? -1;
     return [...ways].sort((a, b) => failedMs(a) - failedMs(b));
   }
-}
 
-/** A wish for a region: its ways come first, those that have worked before the others; the rest is kept for afterwards. */
-function preferring({ remembered, sample, rest }: Stages<Way>, region: string | null): Stages<Way> {
-  const all = [...remembered, ...sample, ...rest];
-  const isWanted = ({ dialer }: Way) => dialer.entry.region === region;
-  if (region === null || !all.some(isWanted)) return { remembered, sample, rest };
-  return {
-    remembered: remembered.filter(isWanted),
-    sample: [...sample, ...rest].filter(isWanted),
-    rest: all.filter((way) => !isWanted(way)),
-  };
+  /**
+   * A wish for a region: some of its ways come first, those that have worked before the others, and in each pass those that have not failed of
+   * late; the rest is kept for afterwards. Never all of a large region: where it is blocked, a round would end before the others have had a turn.
+   */
+  #preferring({ remembered, sample, rest }: Stages<Way>, region: string | null): Stages<Way> {
+    const all = [...remembered, ...sample, ...rest];
+    const isWanted = ({ dialer }: Way) => dialer.entry.region === region;
+    if (region === null || !all.some(isWanted)) return { remembered, sample, rest };
+    const worked = remembered.filter(isWanted);
+    const wanted = this.#oldestFailureFirst([...sample, ...rest].filter(isWanted)).slice(0, WANTED_REGION_WAYS);
+    const first = new Set([...worked, ...wanted]);
+    return { remembered: worked, sample: wanted, rest: all.filter((way) => !first.has(way)) };
+  }
 }
 
 /** The client's own pace, as far as tactics do not set it. */

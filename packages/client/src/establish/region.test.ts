@@ -47,3 +47,16 @@ test('a new wish has new streams go through a relay of that region, and the sess
   await field.clock.advance(5_000);
   assert.equal(inUse(field).at(-1), 'NL');
 });
+
+test('where a large region is blocked, the others do not wait for the end of it', async () => {
+  const kinds = Array.from({ length: 300 }, (_, index) => (index < 290 ? 'silent' : 'works') as 'silent' | 'works');
+  for (let seed = 1; seed <= 5; seed += 1) {
+    const tactics = { raceWidth: 4, wideRaceWidth: 8 };
+    const regionOfMany = (index: number) => (index < 290 ? 'NL' : 'DE');
+    await using field = await createRelayField({ kinds, seed, tactics, regionOf: regionOfMany, region: () => 'NL' });
+    await field.timeToSession(60_000);
+    const triedBefore = new Set(field.dials.map(({ relay }) => relay).filter((relay) => relay < 290));
+    assert.deepEqual(inUse(field), ['DE']);
+    assert.ok(triedBefore.size >= 24 && triedBefore.size < 290, String(triedBefore.size));
+  }
+});
