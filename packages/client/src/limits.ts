@@ -102,6 +102,8 @@ export const ENTRY_BOUNDS = {
 } as const;
 /** How often a client looks for a newer publication, as a range; less often when nobody has used it for an hour. */
 export const LIST_REFRESH_MS = { usual: [60_000, 90_000], idle: [600_000, 1_200_000], idleAfterMs: 3_600_000 } as const;
+/** After its start it looks so often whether it can look through the tunnel, before it does so in the open. */
+export const FIRST_LOOK_MS = 2000;
 /** After a failure, while there is no session: so soon, and each time twice as long. */
 export const LIST_RETRY_MS = 2000;
 /** Switched off, a client looks so often whether it has been switched on, before it looks for a list. */

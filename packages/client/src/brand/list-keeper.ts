@@ -10,7 +10,7 @@ import {
 import type { CancelTimer, Conn, Env, SocketAddress } from '@rozan/tunnel';
 import type { LinkedEntry } from '../entries.ts';
 import type { MemoryStore } from '../establish/way-memory.ts';
-import { LIST_REFRESH_MS, LIST_RETRY_MS, PAUSED_LOOK_MS } from '../limits.ts';
+import { FIRST_LOOK_MS, LIST_REFRESH_MS, LIST_RETRY_MS, PAUSED_LOOK_MS } from '../limits.ts';
 import { type BookChange, EntryBook } from './entry-book.ts';
 
 /** Where tactics are in a publication, and how long they may be (docs/spec/tactics.md §1). */
@@ -117,10 +117,11 @@ export class ListKeeper implements Disposable {
     return this.#book.linked;
   }
 
-  /** Begins to look after a client that runs. One without entries gets the list at once. */
+  /** Begins to look after a client that runs. One without entries gets the list at once; others as soon as nobody sees it, or in a while. */
   follow(client: ListedClient): void {
     this.#client = client;
-    this.#later(this.#book.size === 0 ? 0 : this.#waitMs() / 4);
+    if (this.#book.size === 0) this.#later(0);
+    else this.#lookFirst(this.#env.clock.monotonicMs() + this.#waitMs() / 4);
   }
 
   /**
@@ -215,6 +216,15 @@ export class ListKeeper implements Disposable {
     // Somebody waits for a way in, and this may be it.
     const isWanting = this.#failures > 0 && this.#client?.isLive() === false;
     return isWanting ? Math.min(waitMs, LIST_RETRY_MS * 2 ** Math.min(10, this.#failures - 1)) : waitMs;
+  }
+
+  /** Through the tunnel nobody sees that a client has started and looks for lists: it need not wait until `openMs`. */
+  #lookFirst(openMs: number): void {
+    const leftMs = openMs - this.#env.clock.monotonicMs();
+    this.#cancelTimer = this.#env.clock.setTimer(Math.min(leftMs, FIRST_LOOK_MS), () => {
+      if (leftMs <= FIRST_LOOK_MS || this.#client?.isLive()) this.#later(0);
+      else this.#lookFirst(openMs);
+    });
   }
 
   #later(waitMs: number): void {

@@ -39,6 +39,10 @@ it('an account says what is tried once a second, and in the end what failed, in 
     '  1 × opaque, at 1 relay: The name of the relay could not be looked up: the resolver of this network gives an address that is not the relay’s: the name is being blocked.',
     'None of 40 ways has worked so far (1.0 s). It goes on.',
   ]);
+  assert.match(
+    describeEstablish({ event: 'publication.refreshed', isNew: true, way: 'tunnel' }) ?? '',
+    /^A newer list .* through the tunnel\.$/,
+  );
   assert.equal(describeEstablish({ event: 'session.opened' }), null);
 });
 

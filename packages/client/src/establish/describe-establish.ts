@@ -49,6 +49,8 @@ export function describeEstablish(event: LogEvent): string | null {
         : `None of ${times(event.ways, 'way', 'ways')} has worked so far (${seconds(event.afterMs)}). It goes on.`;
     case 'attach.failed':
       return `No further connection to the relay: ${REASONS[String(event.code)] ?? `it failed (${event.code}).`} Trying again.`;
+    case 'publication.refreshed':
+      return `${event.isNew ? 'A newer list of relays was fetched' : 'The list of relays is the newest that there is; asked'} ${event.way === 'tunnel' ? 'through the tunnel' : 'a mirror in the open'}.`;
     default:
       return null;
   }
