@@ -164,13 +164,12 @@ export async function createClient(config: ClientConfig, env: Env): Promise<Clie
   const over = new AbortController();
   stack.defer(() => over.abort());
   // A relay has told the time.
-  if (keeper !== null)
-    pool.ready(over.signal).then(
-      () => keeper.judge(),
-      () => {},
-    );
+  const judge = () => keeper?.judge();
+  if (keeper !== null) pool.ready(over.signal).then(judge, () => {});
   const { socks, http, strictReplies, bypass: rules = () => null } = config;
-  const opener = new BypassOpener(env, { tunnel: pool, rules, resolve: tools.resolve });
+  // Of its own: many domestic names at once, or a resolver that hangs, must not keep the names of relays waiting.
+  const resolve = config.resolve ?? createNameResolver();
+  const opener = new BypassOpener(env, { tunnel: pool, rules, resolve });
   const proxies = stack.use(await createLocalProxies(env, { socks, http, strictReplies, opener }));
   const running = stack.move();
   return {

@@ -83,6 +83,22 @@ test('settings are kept, all or none, and passwords stay where they are', async 
   assert.equal(JSON.parse(await readFile(join(world.folder, 'settings.json'), 'utf8')).language, 'fa');
 });
 
+test('domestic places and a country act at once, and nothing is direct before', async () => {
+  await using world = await createApiWorld();
+  const put = (body: unknown) => world.call('PUT', '/api/settings', { body });
+  const before = (await world.call('GET', '/api/settings')).json;
+  assert.deepEqual([before.settings.bypassDomestic, before.settings.country], [false, null]);
+  assert.deepEqual([before.acts.bypassDomestic, before.acts.country], ['now', 'now']);
+  const { json } = await put({ bypassDomestic: true, country: 'IR' });
+  assert.deepEqual([json.settings.bypassDomestic, json.settings.country, json.waiting], [true, 'IR', []]);
+  for (const country of ['ir', 'IRN', '', 'I1', 7]) {
+    assert.equal((await put({ country, bypassDomestic: false })).json.error.code, 'malformed');
+  }
+  assert.equal((await world.call('GET', '/api/settings')).json.settings.bypassDomestic, true);
+  assert.equal((await put({ country: null })).json.settings.country, null);
+  assert.equal((await world.call('GET', '/api/state')).json.direct, 0);
+});
+
 test('a stream begins with the state, and tells of what changes', async () => {
   await using world = await createApiWorld();
   const reply = await fetch(`${world.origin}/api/events`, { headers: { authorization: `Bearer ${world.token}` } });
