@@ -4,6 +4,7 @@ import { EXIT_CODE, runProgram } from '@rozan/tunnel/program';
 import type { Page } from 'playwright-core';
 import { openAppBrowser } from './app-browser.ts';
 import { type AppWorld, createAppWorld } from './app-world.ts';
+import { createFakeGnome } from './fake-gnome.ts';
 
 const LANGUAGES = ['en', 'fa'];
 const VIEW = { viewport: { width: 420, height: 760 }, deviceScaleFactor: 1.5, reducedMotion: 'reduce' } as const;
@@ -60,6 +61,8 @@ export function main(args: string[]): Promise<number> {
     await mkdir(folder, { recursive: true });
     for (const language of LANGUAGES) {
       await using world = await createAppWorld();
+      // As most people see it: on a desktop, of which everything is at hand.
+      Object.assign(process.env, (await createFakeGnome(world.folder)).env);
       await shootAll(world, language, folder);
     }
     return EXIT_CODE.fine;
