@@ -18,13 +18,13 @@ import { type AttemptFailure, FailureCounts } from './establish/failures.ts';
 import { FirstWrites } from './establish/first-writes.ts';
 import { createNameResolver, type NameResolver } from './establish/name-resolver.ts';
 import { type DescribeNetwork, describeThisNetwork } from './establish/network-name.ts';
-import { type CarrierCount, RelayDialer } from './establish/relay-dialer.ts';
+import { type CarrierCount, latestAttestedMs, RelayDialer } from './establish/relay-dialer.ts';
 import { type MemoryStore, WayMemory } from './establish/way-memory.ts';
 import { DIALS_PER_HOST } from './limits.ts';
 import { createLocalProxies, type LocalProxies } from './local-proxy/local-proxies.ts';
 import { saveData } from './metered.ts';
 import { SessionPool } from './session-pool.ts';
-import { type ClientTactics, latestAttestedMs, openTactics } from './tactics/open-tactics.ts';
+import { type ClientTactics, openTactics } from './tactics/open-tactics.ts';
 
 /** A client's configuration. */
 export interface ClientConfig {

@@ -85,6 +85,26 @@ describe('establishment', () => {
     assert.ok(shown.size <= SAMPLE_ENTRIES, `${shown.size} relays`);
   });
 
+  it('tries entries that are out of their time last, also those that were in the sample', async () => {
+    const store = memoryStore();
+    const stale = 40;
+    const isStale = (index: number) => index < stale;
+    const before = await createRelayField({ kinds: all(stale, 'works'), store, network: 'another' });
+    await before.timeToSession(60_000);
+    await before[Symbol.asyncDispose]();
+    const kinds = [...all(stale, 'works'), ...all(20, 'refused')];
+    await using field = await createRelayField({ kinds, store, isExpired: isStale });
+    await field.timeToSession(60_000);
+    const order = field.dials.map(({ relay }) => isStale(relay));
+    assert.equal(order.indexOf(true), kinds.length - stale);
+  });
+
+  it('tries all where all are out of their time', async () => {
+    const kinds = [...all(20, 'refused'), 'works' as const];
+    await using field = await createRelayField({ kinds, isExpired: () => true });
+    await field.timeToSession(60_000);
+  });
+
   it('counts failures by entry, phase and kind, and no address', async () => {
     const kinds: RelayKind[] = ['refused', 'silent', 'blackhole', 'handshake-only', 'works'];
     await using field = await createRelayField({ kinds: kinds.slice(0, 4), explain: true });

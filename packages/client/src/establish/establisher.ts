@@ -1,4 +1,4 @@
-import type { TacticsSettings } from '@rozan/protocol';
+import { entryValidity, type TacticsSettings } from '@rozan/protocol';
 import { type AttachedCarrier, backoffMs, type Env, sleep, TunnelError } from '@rozan/tunnel';
 import {
   FIRST_PATIENCE_MS,
@@ -17,7 +17,7 @@ import type { Candidate } from './candidates.ts';
 import type { DialLimits } from './dial-limits.ts';
 import { type AttemptFailure, codeOf, type Phase } from './failures.ts';
 import type { FirstWrites } from './first-writes.ts';
-import { hostOf, type RelayDialer } from './relay-dialer.ts';
+import { hostOf, latestAttestedMs, type RelayDialer } from './relay-dialer.ts';
 import { checkBothWays } from './two-way-check.ts';
 import { shuffled, type WayMemory } from './way-memory.ts';
 
@@ -191,14 +191,18 @@ export class Establisher {
   async #stages(avoid: ReadonlySet<RelayDialer>): Promise<Stages<Way>> {
     const { dialers, memory } = this.#options;
     const worked = await memory.remembered();
-    const sampleTags = await memory.sample(dialers.map(({ entry }) => entry.tag));
+    const stale = this.#stale();
+    const timely = dialers.filter((dialer) => !stale.has(dialer));
+    const sampleTags = await memory.sample(timely.map(({ entry }) => entry.tag));
     const fresh = dialers.filter((dialer) => !avoid.has(dialer));
     const inSample = fresh.filter(({ entry }) => sampleTags.has(entry.tag));
     const outside = shuffled(
       this.#env,
       fresh.filter(({ entry }) => !sampleTags.has(entry.tag)),
     );
-    const [sample, others, avoided] = [inSample, outside, dialers.filter((dialer) => avoid.has(dialer))].map(layered);
+    const [sample, others, avoided] = [inSample, outside, dialers.filter((dialer) => avoid.has(dialer))].map((group) =>
+      [group.filter((dialer) => !stale.has(dialer)), group.filter((dialer) => stale.has(dialer))].flatMap(layered),
+    );
     const places = new Map(worked.slice(0, HEAD_START_WAYS).map((way, index) => [way, index]));
     const placeOf = ({ candidate }: Way) => places.get(memory.wayOf(candidate.key));
     const all = places.size === 0 ? [] : [...(sample ?? []), ...(others ?? [])];
@@ -217,6 +221,14 @@ export class Establisher {
       ],
     };
     return this.#preferring(stages, this.#options.region?.() ?? null);
+  }
+
+  /** Dialers of entries that are out of their time, which have no place in the sample; none where all are: then the clock is wrong, or nothing is better. */
+  #stale(): ReadonlySet<RelayDialer> {
+    const { dialers } = this.#options;
+    const nowMs = latestAttestedMs(dialers) ?? this.#env.clock.wallMs();
+    const stale = dialers.filter(({ entry }) => entryValidity(entry, nowMs) !== 'valid');
+    return new Set(stale.length === dialers.length ? [] : stale);
   }
 
   /** A round may end before all have had their turn; the next begins with those that have not. */

@@ -222,3 +222,9 @@ export class RelayDialer {
 export function hostOf({ address }: Candidate): string {
   return parseHostPort(address).host;
 }
+
+/** The latest time that a relay has told, in ms since 1970; null before one has. */
+export function latestAttestedMs(dialers: readonly RelayDialer[]): number | null {
+  const stamps = dialers.map(({ relayClock }) => relayClock.stamp()).filter(({ synced }) => synced);
+  return stamps.length === 0 ? null : Math.max(...stamps.map(({ stampMs }) => stampMs));
+}

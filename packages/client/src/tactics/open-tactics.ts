@@ -1,7 +1,7 @@
 import type { TacticsSettings } from '@rozan/protocol';
 import type { Env, LimitFinder } from '@rozan/tunnel';
 import type { ClientConfig } from '../client.ts';
-import type { RelayDialer } from '../establish/relay-dialer.ts';
+import { latestAttestedMs, type RelayDialer } from '../establish/relay-dialer.ts';
 import { TacticsKeeper, type TacticsOptions } from './tactics-keeper.ts';
 
 /** Where a client gets tactics from, and what it takes itself to be. */
@@ -21,12 +21,6 @@ function ownSettings({ adaptive, carriers }: ClientConfig): ReadonlySet<keyof Ta
     ...(adaptive ? [] : (['cutAfterMs', 'bytesUntilCut', 'carriers', 'mostCarriers', 'canaryShare'] as const)),
     ...(isBounded ? (['carriersPerAddress'] as const) : []),
   ]);
-}
-
-/** The latest time that a relay has told. */
-export function latestAttestedMs(dialers: readonly RelayDialer[]): number | null {
-  const stamps = dialers.map(({ relayClock }) => relayClock.stamp()).filter(({ synced }) => synced);
-  return stamps.length === 0 ? null : Math.max(...stamps.map(({ stampMs }) => stampMs));
 }
 
 /** Opens the tactics of a client, if it has any; what they say of limits goes to the finder. */

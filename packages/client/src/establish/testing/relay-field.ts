@@ -78,6 +78,8 @@ export interface RelayFieldOptions {
   readonly tactics?: TacticsSettings;
   /** The region of an entry, by its index. */
   readonly regionOf?: (index: number) => string;
+  /** Whether an entry is out of its time, by its index. */
+  readonly isExpired?: (index: number) => boolean;
   /** The region that is wanted. */
   readonly region?: () => string | null;
 }
@@ -98,7 +100,7 @@ function entryOf(index: number, options: RelayFieldOptions & { keys: Keys }): Se
     key: keys.relayKey.publicKey,
     secret: keys.accessSecret,
     issuedMs: 0,
-    expiresMs: Number.MAX_SAFE_INTEGER,
+    expiresMs: options.isExpired?.(index) ? 1 : Number.MAX_SAFE_INTEGER,
     transports: [
       ...(deadTransport === undefined ? [] : [{ ...deadTransport, addresses: [`${host}:${DEAD_PORT}`] }]),
       { transport, addresses: [`${nameOf?.(index) ?? host}:${PORT}`], params: {} },
