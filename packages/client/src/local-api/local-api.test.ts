@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { ApiFailure } from './api-error.ts';
 import { API_ROUTES } from './api-routes.ts';
 import { entriesAddedSchema, eventSchema, settingsReplySchema, stateSchema, whySchema } from './api-types.ts';
 import { openApiDocument } from './open-api.ts';
@@ -97,6 +98,42 @@ test('domestic places and a country act at once, and nothing is direct before', 
   assert.equal((await world.call('GET', '/api/settings')).json.settings.bypassDomestic, true);
   assert.equal((await put({ country: null })).json.settings.country, null);
   assert.equal((await world.call('GET', '/api/state')).json.direct, 0);
+});
+
+test('what the system does not take is not kept, and nothing else of the request', async () => {
+  const [proxy, login] = [
+    { isOn: false, isBroken: false },
+    { isOn: false, isBroken: false },
+  ];
+  const switchOf = (machine: typeof proxy) => ({
+    turn: async (on: boolean) => {
+      if (machine.isBroken && on) throw new ApiFailure('failed', 'it is broken');
+      machine.isOn = on;
+    },
+  });
+  await using world = await createApiWorld({
+    entries: [testEntry(1)],
+    systemProxy: { ...switchOf(proxy), state: 'off', isForeign: false },
+    startAtLogin: switchOf(login),
+  });
+  const put = (body: unknown) => world.call('PUT', '/api/settings', { body });
+  const kept = async () => (await world.call('GET', '/api/settings')).json.settings;
+  world.client.pool.resume();
+  proxy.isBroken = true;
+  assert.equal((await put({ language: 'ru', startAtLogin: true, systemProxy: true })).json.error.code, 'failed');
+  const { language, startAtLogin, systemProxy } = await kept();
+  assert.deepEqual([language, startAtLogin, systemProxy], [null, false, false]);
+  assert.equal(login.isOn, false);
+  proxy.isBroken = false;
+  assert.equal((await put({ language: 'ru', startAtLogin: true, systemProxy: true })).status, 200);
+  assert.deepEqual([login.isOn, proxy.isOn], [true, true]);
+  login.isBroken = true;
+  assert.equal((await put({ systemProxy: false, startAtLogin: true })).json.error.code, 'failed');
+  assert.equal((await kept()).startAtLogin, true);
+  assert.equal(proxy.isOn, true);
+  // What cannot be had at all leaves the others as they were.
+  assert.equal((await put({ systemProxy: false, region: 'NL' })).json.error.code, 'unavailable');
+  assert.equal(proxy.isOn, true);
 });
 
 test('a stream begins with the state, and tells of what changes', async () => {

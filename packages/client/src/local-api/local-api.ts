@@ -74,25 +74,33 @@ function turnSystemProxy(options: LocalApiOptions): void {
   options.systemProxy?.turn(isSystemProxyWanted(options)).catch(() => {});
 }
 
-/** Keeps a change, and has the system start the client at login or not; what cannot be had is not kept. */
+/** Keeps a change, once the system has taken what of it is the system's: all of it or nothing. */
 async function changeSettings(options: LocalApiOptions, request: SettingsRequest): Promise<void> {
-  const { settings, startAtLogin, onSettings } = options;
+  const { client, settings, systemProxy, startAtLogin, onSettings } = options;
   const before = settings.current;
+  await using undo = new AsyncDisposableStack();
+  if (request.startAtLogin !== undefined) {
+    undo.defer(() => startAtLogin?.turn(before.startAtLogin).catch(() => {}));
+    await startAtLogin?.turn(request.startAtLogin).catch(() => {
+      throw new ApiFailure('failed', 'what starts at login could not be changed');
+    });
+  }
+  if (request.systemProxy !== undefined) {
+    undo.defer(() => systemProxy?.turn(before.systemProxy && !client.pool.isPaused).catch(() => {}));
+    await systemProxy?.turn(request.systemProxy && !client.pool.isPaused);
+  }
   const now = await settings.change(request);
+  undo.move();
+  // It may have been switched on or off meanwhile.
+  if (request.systemProxy !== undefined) turnSystemProxy(options);
   await onSettings?.(now, before);
-  const { startAtLogin: isWanted } = request;
-  if (isWanted === undefined) return;
-  await startAtLogin?.turn(isWanted).catch(async () => {
-    await settings.change({ startAtLogin: !isWanted });
-    throw new ApiFailure('failed', 'what starts at login could not be changed');
-  });
 }
 
 function actionsOf(
   options: LocalApiOptions,
   parts: { keys: AccessKeys; state: StateKeeper; book: AppEntries; streams: EventStreams; nowMs: () => number },
 ): ApiActions {
-  const { client, settings, systemProxy } = options;
+  const { client, settings } = options;
   const { keys, state, book, streams, nowMs } = parts;
   return {
     exchange: (code) => keys.exchange(code),
@@ -112,7 +120,6 @@ function actionsOf(
     settings: () => settings.reply(),
     changeSettings: async (request) => {
       await changeSettings(options, request);
-      if (request.systemProxy !== undefined) await systemProxy?.turn(isSystemProxyWanted(options));
       streams.tell('settings');
       state.refresh();
       return settings.reply();

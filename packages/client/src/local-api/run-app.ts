@@ -97,7 +97,8 @@ function switchOf(proxy: SystemProxy, { proxies }: Client): SystemProxySwitch {
       return proxy.isForeign;
     },
     turn: async (on) => {
-      if (on === proxy.isOn || !proxy.isAvailable) return;
+      // Whether there is anything to do is seen when what is under way is over.
+      if (!proxy.isAvailable) return;
       const place = { host: '127.0.0.1', socksPort: socks?.port ?? 0, httpPort: http?.port ?? 0 };
       await (on ? proxy.on(place) : proxy.off()).catch(() => {
         throw new ApiFailure('failed', 'the proxy of the system could not be changed');

@@ -234,6 +234,22 @@ test('macOS: a proxy with a password is left alone, since that could not be put 
   assert.equal(machine.values.get('Wi-Fi/webproxy'), 'Yes proxy.work 3128');
 });
 
+test('turned on and off again at once it is off, and on twice is on once', async () => {
+  const machine = MACHINES.gnome();
+  const before = sorted(machine);
+  const proxy = await open(machine, memoryFile());
+  await Promise.all([proxy.on(PLACE), proxy.off()]);
+  assert.deepEqual(sorted(machine), before);
+  await proxy.on(PLACE);
+  const { length } = machine.changes;
+  await proxy.on(PLACE);
+  assert.equal(machine.changes.length, length);
+  await proxy.on({ ...PLACE, httpPort: 8181 });
+  assert.equal(machine.values.get('org.gnome.system.proxy.http port'), '8181');
+  await proxy.off();
+  assert.deepEqual(sorted(machine), before);
+});
+
 test('where there is no desktop that it knows it says so, and does nothing', async () => {
   const machine = new FakeDesktop([]);
   const proxy = await open(machine, memoryFile());

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '@rozan/tunnel';
 import { z } from 'zod';
 import type { MemoryStore } from '../establish/way-memory.ts';
@@ -41,6 +42,7 @@ export class SystemProxy {
   readonly #options: SystemProxyOptions;
   readonly #desktop: Desktop | null;
   #isOn = false;
+  #place: ProxyPlace | null = null;
   #isForeign = false;
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -75,6 +77,7 @@ export class SystemProxy {
     return this.#inTurn(async () => {
       const desktop = this.#desktop;
       if (desktop === null) throw new Error('there is no desktop here whose proxy can be set');
+      if (this.#isOn && isDeepStrictEqual(place, this.#place)) return;
       await this.#restore();
       const { run, file } = this.#options;
       const found = await desktop.read(run);
@@ -94,6 +97,7 @@ export class SystemProxy {
         throw error;
       }
       this.#isOn = true;
+      this.#place = place;
     });
   }
 

@@ -10,7 +10,7 @@ import { type Client, createClient } from '../../client.ts';
 import { ClientFolder } from '../../data-folder.ts';
 import type { LinkedEntry } from '../../entries.ts';
 import { ownSource } from '../entry-source.ts';
-import { createLocalApi, type LocalApi, type SystemProxySwitch } from '../local-api.ts';
+import { createLocalApi, type LocalApi, type LoginSwitch, type SystemProxySwitch } from '../local-api.ts';
 import { SettingsStore } from '../settings-store.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
@@ -69,10 +69,15 @@ export function codeOf(url: string): string {
 
 /** Starts it. */
 export async function createApiWorld(
-  options: { readonly entries?: readonly LinkedEntry[]; readonly systemProxy?: SystemProxySwitch } = {},
+  options: {
+    readonly entries?: readonly LinkedEntry[];
+    readonly systemProxy?: SystemProxySwitch;
+    /** Not to be had unless given. */
+    readonly startAtLogin?: LoginSwitch;
+  } = {},
 ): Promise<ApiWorld> {
   await using stack = new AsyncDisposableStack();
-  const { entries = [], systemProxy } = options;
+  const { entries = [], systemProxy, startAtLogin } = options;
   const folder = await mkdtemp(join(tmpdir(), 'rozan-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const files = await ClientFolder.open(folder);
@@ -88,7 +93,7 @@ export async function createApiWorld(
   const client = stack.use(
     await createClient({ entries: linked, socks: ANY_PORT, http: ANY_PORT, isPaused: true, explain: true }, env),
   );
-  const missing = new Set(['startAtLogin', 'region'] as const);
+  const missing = new Set(startAtLogin === undefined ? (['startAtLogin', 'region'] as const) : (['region'] as const));
   const api = stack.use(
     await createLocalApi(env, {
       address: ANY_PORT,
@@ -100,6 +105,7 @@ export async function createApiWorld(
       appFolder: null,
       storeUrl: (url) => files.appLink.write(`${url}\n`),
       systemProxy,
+      startAtLogin,
     }),
   );
   note = (event) => api.note(event);
