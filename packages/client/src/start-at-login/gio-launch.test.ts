@@ -25,7 +25,7 @@ renameSync(path + '.new', path);
 
 const WORDS = [
   '--data',
-  '/home/a b/روزن',
+  '/srv/a b/روزن',
   '100%',
   '%f %%',
   '$HOME',
