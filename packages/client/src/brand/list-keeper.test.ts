@@ -5,7 +5,7 @@ import { formatShareLink, parseServerEntry, signServerEntry } from '@rozan/proto
 import { createMemoryStorage, PublicationError } from '@rozan/publication';
 import { dialLoopback, type Lie, startMirror, TestPublisher } from '@rozan/publication/testing';
 import { createEnv, type Env, type LogEvent } from '@rozan/tunnel';
-import { FIRST_LOOK_MS, LIST_REFRESH_MS } from '../limits.ts';
+import { ENTRY_BOUNDS, FIRST_LOOK_MS, LIST_REFRESH_MS } from '../limits.ts';
 import { ListKeeper, type ListKeeperOptions } from './list-keeper.ts';
 
 const DAY_MS = 86_400_000;
@@ -228,4 +228,21 @@ test('a client that nobody uses looks less often', async (context) => {
   await clock.advance(idleAfterMs + usual[1]);
   const most = 10 * Math.ceil(idleAfterMs / idle[0]);
   assert.ok((await looksIn(10 * idleAfterMs)) <= most);
+});
+
+test('what is in use makes no room for what a person gives', async (context) => {
+  const scene = await createScene(context);
+  await scene.publish(...Array.from({ length: ENTRY_BOUNDS.most }, (_, index) => index + 1));
+  const keeper = await scene.open();
+  await keeper.refresh();
+  const [working] = keeper.entries;
+  assert.ok(working);
+  const { client } = fakeClient(scene, { isLive: true, isUsed: true });
+  keeper.follow({ ...client, workingTags: () => [working.tag] });
+  const given = Array.from({ length: ENTRY_BOUNDS.most - 1 }, (_, index) => entryOf(150 + index, scene.nowMs));
+  assert.equal(await keeper.add(given.map(formatShareLink)), given.length);
+  assert.deepEqual(
+    keeper.linkedEntries.filter(({ entry }) => (entry.key[0] ?? 0) < 150).map(({ entry }) => entry.tag),
+    [working.tag],
+  );
 });

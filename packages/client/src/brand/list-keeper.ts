@@ -129,6 +129,8 @@ export class ListKeeper implements Disposable {
    * for what is none; rejects with the store's error when they cannot be kept.
    */
   async add(links: readonly string[]): Promise<number> {
+    // What is in use is not to make room.
+    this.#noteWorking();
     const change = this.#book.add(links, 'hand');
     this.#changed(change);
     await this.#write();
@@ -241,14 +243,18 @@ export class ListKeeper implements Disposable {
   async #round(): Promise<void> {
     // Who has switched it off wants to be seen nowhere.
     if (this.#client?.isPaused()) return;
-    const nowMs = this.#env.clock.wallMs();
-    const worked = (this.#client?.workingTags() ?? []).map((tag) => this.#book.noteWorked(tag, nowMs));
-    if (worked.includes(true)) this.#isUnwritten = true;
+    this.#noteWorking();
     // A clock of this machine that is years ahead must not cost half of the entries.
     const attestedMs = this.#client?.attestedMs() ?? null;
     if (attestedMs !== null) this.#changed(this.#book.prune(attestedMs));
     await this.#tryWrite();
     await this.refresh();
+  }
+
+  #noteWorking(): void {
+    const nowMs = this.#env.clock.wallMs();
+    const worked = (this.#client?.workingTags() ?? []).map((tag) => this.#book.noteWorked(tag, nowMs));
+    if (worked.includes(true)) this.#isUnwritten = true;
   }
 
   /** Takes a change into use. */
