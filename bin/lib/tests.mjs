@@ -32,7 +32,8 @@ export async function runTests(patterns) {
   }
   const together = files.filter((file) => !alone.test(file));
   const oneByOne = files.filter((file) => alone.test(file));
-  if (together.length > 0) await runFiles(together, availableParallelism(), outcome);
+  // Many of them wait for programs and for time to pass: one more than there are cores keeps these busy.
+  if (together.length > 0) await runFiles(together, availableParallelism() + 1, outcome);
   if (oneByOne.length > 0) await runFiles(oneByOne, 1, outcome);
   return outcome;
 }

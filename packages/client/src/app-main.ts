@@ -1,5 +1,5 @@
 import { createEnv } from '@rozan/tunnel';
-import { EXIT_CODE, parseCommand, runProgram } from '@rozan/tunnel/program';
+import { EXIT_CODE, ProgramError, parseCommand, runProgram } from '@rozan/tunnel/program';
 import { Command } from 'commander';
 import { ClientFolder } from './data-folder.ts';
 import { findApp, openApp } from './local-api/open-app.ts';
@@ -18,6 +18,12 @@ async function run(args: readonly string[]): Promise<number> {
   if (options === null) return EXIT_CODE.fine;
   const folder = await ClientFolder.open(options.data ?? ClientFolder.usualPath());
   const url = await findApp(createEnv({ log: () => {} }), folder);
+  if (url === null) {
+    throw new ProgramError(EXIT_CODE.failure, 'no client with the app runs on this folder', {
+      remedy:
+        'Start one: rozan client --ui 127.0.0.1:7777 --open. If it runs on another folder, name that with --data DIR.',
+    });
+  }
   if (options.print === true) process.stdout.write(`${url}\n`);
   else await openApp(folder, url);
   return EXIT_CODE.fine;

@@ -26,7 +26,7 @@ import { type LinkedEntry, readEntries } from './entries.ts';
 import { describeEstablish } from './establish/describe-establish.ts';
 import { handOnNames } from './establish/name-resolver.ts';
 import { brandSource, type EntrySource, ownSource } from './local-api/entry-source.ts';
-import { openApp } from './local-api/open-app.ts';
+import { findApp, openApp } from './local-api/open-app.ts';
 import { EventTap, openAppParts, startApp, upstreamOf, withSettings } from './local-api/run-app.ts';
 import type { SettingsStore, StoredSettings } from './local-api/settings-store.ts';
 import { LocalProxyError } from './local-proxy/local-proxy-error.ts';
@@ -156,6 +156,23 @@ async function openFolder({ dataFolder, brandFile, ui }: ClientArguments): Promi
   return path === null ? null : await ClientFolder.open(path);
 }
 
+/**
+ * Whether a client with the app runs on this folder already; then a person who has asked for the app gets that one. Throws a `ProgramError` where
+ * nobody has asked: two clients on a folder would undo what the other writes.
+ */
+async function isRunning(env: Env, folder: ClientFolder, { opensApp }: ClientArguments): Promise<boolean> {
+  const url = await findApp(env, folder);
+  if (url === null) return false;
+  if (!opensApp) {
+    throw new ProgramError(EXIT_CODE.dataFolder, 'a client runs on this folder already', {
+      remedy: 'Open its app with rozan app, or choose another folder with --data DIR.',
+    });
+  }
+  await openApp(folder, url);
+  process.stdout.write('Rozan runs already; its app has been opened.\n');
+  return true;
+}
+
 /** Which places are domestic: what the command line says stands above the settings. */
 async function openBypass(
   { bypassDomestic, bypassList, country }: ClientArguments,
@@ -199,6 +216,7 @@ export async function runClient(args: readonly string[], signal: AbortSignal): P
   const bare = createEnv({ log: tap.log });
   const folder = await openFolder(said);
   const brand = folder === null ? null : await findBrand(folder, brandFile);
+  if (ui !== null && folder !== null && (await isRunning(bare, folder, said))) return EXIT_CODE.fine;
   await using parts = ui === null ? null : await openAppParts(bare, folder, loginStart(said));
   const settings = parts?.settings ?? null;
   const parsed = settings === null ? said : withSettings(said, settings.current);

@@ -27,6 +27,9 @@ export const MAX_APP_FILES = 512;
 export const MAX_APP_BYTES: number = 16 * 1024 * 1024;
 /** Kinds of failures that an account has. */
 export const MAX_WHY_FAILURES = 64;
+/** What a client that runs may take to answer another, and how far into the answer the app's title is. */
+export const APP_ANSWER_MS = 5_000;
+export const MAX_APP_ANSWER_CHARS = 16_384;
 /** What the opening of a browser may take. */
 export const APP_OPEN_MS = 15_000;
 export const MAX_SETTINGS_BYTES: number = 16 * 1024;

@@ -151,6 +151,8 @@ function keepUrl(env: Env, { storeUrl }: LocalApiOptions, nextUrl: () => string)
     [Symbol.asyncDispose]: async () => {
       cancel();
       await lastWrite;
+      // There is nothing to be opened any more.
+      await storeUrl('').catch(() => {});
     },
   };
 }

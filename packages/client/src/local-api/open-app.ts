@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
+import { addAbortSignal } from 'node:stream';
 import { promisify } from 'node:util';
 import { type Env, parseAddress } from '@rozan/tunnel';
 import { EXIT_CODE, ProgramError } from '@rozan/tunnel/program';
 import type { ClientFolder } from '../data-folder.ts';
-import { APP_OPEN_MS } from './limits.ts';
+import { APP_ANSWER_MS, APP_OPEN_MS, MAX_APP_ANSWER_CHARS } from './limits.ts';
 
 /** As the client itself writes it; whatever else is in the file is not for a browser. */
 const APP_URL = /^http:\/\/((?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5})\/(?:\?lang=[a-z]{2})?#code=[\w-]{1,100}$/;
@@ -28,21 +29,30 @@ function pageFor(url: string): string {
 `;
 }
 
-/** The URL of the app of the client that runs on a folder. Throws a `ProgramError` where none does. */
-export async function findApp(env: Env, folder: ClientFolder): Promise<string> {
-  const url = ((await folder.appLink.read()) ?? '').trim();
-  const [, host = ''] = APP_URL.exec(url) ?? [];
+/** Whether it is a client that answers there: a client that was killed leaves its URL, and another program may have its port. */
+async function isApp(env: Env, host: string): Promise<boolean> {
+  const patience = AbortSignal.timeout(APP_ANSWER_MS);
+  const conn = await env.network.dial(parseAddress(host), { signal: patience });
   try {
-    const conn = await env.network.dial(parseAddress(host));
+    conn.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    let answer = '';
+    for await (const chunk of addAbortSignal(patience, conn)) {
+      answer += String(chunk);
+      if (answer.includes('<title>Rozan</title>')) return true;
+      if (answer.length > MAX_APP_ANSWER_CHARS) return false;
+    }
+    return false;
+  } finally {
     conn.destroy();
-    return url;
-  } catch (cause) {
-    throw new ProgramError(EXIT_CODE.failure, 'no client with the app runs on this folder', {
-      cause,
-      remedy:
-        'Start one: rozan client --ui 127.0.0.1:7777 --open. If it runs on another folder, name that with --data DIR.',
-    });
   }
+}
+
+/** The URL of the app of the client that runs on a folder; null where none does. */
+export async function findApp(env: Env, folder: ClientFolder): Promise<string | null> {
+  const url = ((await folder.appLink.read()) ?? '').trim();
+  const [, host] = APP_URL.exec(url) ?? [];
+  if (host === undefined) return null;
+  return (await isApp(env, host).catch(() => false)) ? url : null;
 }
 
 /** Opens a URL of the app in the person's browser, by a file that only they can read. Throws a `ProgramError`. */

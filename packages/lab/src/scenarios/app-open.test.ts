@@ -37,6 +37,33 @@ test('rozan app opens the app of a client that runs, by a file that only its use
   assert.match(printed.out, /^http:\/\/127\.0\.0\.1:\d+\/#code=[\w-]{43}\n$/);
 });
 
+test(
+  'a second start on the same folder opens the app of the first, and does not get in its way',
+  inChromium,
+  async () => {
+    await using scratch = await createScratchFolder();
+    const gnome = await createFakeGnome(scratch.path);
+    const args = ['client', '--data', join(scratch.path, 'client'), ...DOORS];
+    {
+      await using _first = await startProgram(args);
+      const second = await runRozan([...args, '--open'], { env: gnome.env });
+      assert.equal(second.code, 0, second.err);
+      assert.match(second.out, /^Rozan runs already; its app has been opened\.$/m);
+      await using browser = await openAppBrowser();
+      const page = await browser.newPage();
+      await page.goto(pathToFileURL(await gnome.opened()).href);
+      await page.getByRole('heading', { name: 'Welcome to Rozan' }).waitFor();
+      const third = await runRozan(args);
+      assert.equal(third.code, 4);
+      assert.match(third.err, /a client runs on this folder already\nOpen its app with rozan app/);
+    }
+    // Once it has ended, or was killed, nothing is in the way of the next.
+    const killed = await startProgram(args);
+    await killed.stop('SIGKILL');
+    await using _next = await startProgram(args);
+  },
+);
+
 test('rozan client --open opens the app as it starts, and goes on where there is no browser', inChromium, async () => {
   await using scratch = await createScratchFolder();
   const { env, opened } = await createFakeGnome(scratch.path);
