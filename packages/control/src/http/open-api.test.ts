@@ -91,14 +91,19 @@ function valuesOfOperation(operation: z.output<typeof operationSchema>) {
   });
 }
 
+/** Any value has a text but for objects whose `toString` is not what it should be. */
+function textOf(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 function pathOf(
   path: string,
   operation: z.output<typeof operationSchema>,
   values: { readonly [name: string]: unknown },
 ) {
-  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])) || '-');
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(textOf(values[name])) || '-');
   const query = new URLSearchParams();
-  for (const { name, in: place } of operation.parameters) if (place === 'query') query.set(name, String(values[name]));
+  for (const { name, in: place } of operation.parameters) if (place === 'query') query.set(name, textOf(values[name]));
   return query.size === 0 ? filled : `${filled}?${query}`;
 }
 
