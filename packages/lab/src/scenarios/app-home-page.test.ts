@@ -26,8 +26,7 @@ test(
       '127.0.0.1:0',
     ];
     await using client = await startProgram([...args, ...DOORS], { env: gnome.env });
-    // A browser may keep a page from opening that comes long after the press of a button; the link stays, then.
-    await using browser = await openAppBrowser(['--disable-popup-blocking']);
+    await using browser = await openAppBrowser();
     const page = await browser.newPage();
     await page.goto(client.text('ui'));
     const heading = (name: string) => page.getByRole('heading', { name, exact: true }).waitFor();

@@ -145,17 +145,20 @@ class Model {
   }
 
   #show(state: ClientState): void {
-    const isNew = state.phase === 'connected' && this.state?.phase !== 'connected';
     if (state.phase !== this.state?.phase) void this.#readWhy().catch(() => {});
     this.state = state;
-    if (isNew) this.#openHomePage(state);
+    if (state.phase === 'connected') this.#openHomePage(state);
   }
 
-  /** Only where this browser goes through Rozan: elsewhere the page would be asked for in the open. */
+  /**
+   * Once for each press, and only where this browser goes through Rozan: elsewhere the page would be asked for in the open. The system's proxy may be
+   * set a moment after the connection is there.
+   */
   #openHomePage({ homePage, systemProxy }: ClientState): void {
     const wasPressed = performance.now() - this.#pressedAt < PRESSED_MS;
+    if (!wasPressed || homePage === null || systemProxy !== 'on') return;
     this.#pressedAt = Number.NEGATIVE_INFINITY;
-    if (wasPressed && homePage !== null && systemProxy === 'on') open(homePage, '_blank', 'noopener,noreferrer');
+    open(homePage, '_blank', 'noopener,noreferrer');
   }
 
   #sample(): void {
