@@ -37,8 +37,8 @@ async function transferThrough(mode: CutterMode, options: { mb: number; leastCut
   const most = await watchMemory(world, runTransfer({ ...world.path, mb: options.mb }));
   assertUnnoticed(world);
   assert.ok(world.cuts() >= options.leastCuts, `${world.cuts()} cuts`);
-  // Its window bounds what it takes; what it has sent and keeps until that is acknowledged comes on top.
-  assert.ok(most.relay <= 1.25 * LIVE_SESSION_BYTES, `the relay held ${most.relay} bytes`);
+  // What is read or sealed at the moment when it comes to its bound is on top.
+  assert.ok(most.relay <= 1.1 * LIVE_SESSION_BYTES, `the relay held ${most.relay} bytes`);
   // The client's windows are as large as the relay's bound.
   assert.ok(most.client <= 2 * LIVE_SESSION_BYTES, `the client held ${most.client} bytes`);
   return world;
