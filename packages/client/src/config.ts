@@ -46,8 +46,6 @@ export interface TacticsArguments {
   readonly file: string;
   /** Public keys, or files that hold them; at least one. */
   readonly keySources: readonly string[];
-  readonly country: string | null;
-  readonly asn: number | null;
 }
 
 interface RawOptions {
@@ -113,9 +111,8 @@ function programOption(text: string): readonly [string, string] {
   throw new ProgramError(EXIT_CODE.usage, '--pt reads METHOD=EXECUTABLE, such as obfs4=/usr/bin/obfs4proxy');
 }
 
-function tacticsArguments({ tactics: file, tacticsKey = [], country, asn }: RawOptions): TacticsArguments | null {
-  const facts = { country: countryOption(country), asn: asnOption(asn) };
-  if (file !== undefined && tacticsKey.length > 0) return { file, keySources: tacticsKey, ...facts };
+function tacticsArguments({ tactics: file, tacticsKey = [] }: RawOptions): TacticsArguments | null {
+  if (file !== undefined && tacticsKey.length > 0) return { file, keySources: tacticsKey };
   if (file === undefined && tacticsKey.length === 0) return null;
   throw new ProgramError(EXIT_CODE.usage, '--tactics and --tactics-key go together', {
     remedy: 'Tactics are taken only when they are signed by a key that you name.',

@@ -57,7 +57,8 @@ async function findEntries(
 }
 
 async function findTactics(
-  { file, keySources, country, asn }: TacticsArguments,
+  { file, keySources }: TacticsArguments,
+  { country, asn }: ClientArguments,
   folder: ClientFolder | null,
 ): Promise<ClientTactics> {
   const keys = await Promise.all(keySources.map(readTacticsKey));
@@ -94,7 +95,7 @@ async function start(bare: Env, args: ClientArguments, options: StartOptions): P
   const env =
     upstream === null ? bare : { ...bare, network: viaProxy(bare.network, upstream, { resolve: lookupProxy }) };
   const resolve = upstream === null ? undefined : handOnNames;
-  const tactics = args.tactics === null ? undefined : await findTactics(args.tactics, folder);
+  const tactics = args.tactics === null ? undefined : await findTactics(args.tactics, args, folder);
   const explain = args.explain || args.ui !== null;
   const config = {
     ...args,

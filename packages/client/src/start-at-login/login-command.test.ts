@@ -54,6 +54,10 @@ test('at login nothing is told of this run alone, and no password is written dow
   assert.equal(await atLogin(...common, '--upstream-proxy', 'http://user:secret@proxy.work:8080'), undefined);
 });
 
+test('a client with a brand, which needs no file of tactics, is told of its network again', async () => {
+  assert.deepEqual((await atLogin('--data', '/data', '--asn', 'AS44244'))?.slice(-2), ['--asn', '44244']);
+});
+
 test('the client of each folder has an item of its own', async () => {
   const nameOf = async (...args: readonly string[]) => loginStart(await parsed(...args))?.name;
   assert.equal(await nameOf(), 'org.rozan.client');

@@ -22,7 +22,7 @@ function tacticsOptions(tactics: TacticsArguments | null): readonly string[] {
   const keys = tactics.keySources.flatMap((source) =>
     parseKey(source) === null ? pathOption('--tactics-key', source) : option('--tactics-key', source),
   );
-  return [...pathOption('--tactics', tactics.file), ...keys, ...option('--asn', tactics.asn)];
+  return [...pathOption('--tactics', tactics.file), ...keys];
 }
 
 /** What a person has set of carriers; nothing where they adapt. */
@@ -70,7 +70,8 @@ export function loginStart(args: ClientArguments): LoginStart | null {
     ...[...programs].flatMap(([method, command]) => option('--pt', `${method}=${command}`)),
     ...upstreamOptions(args),
     ...tacticsOptions(args.tactics),
-    ...option('--country', country ?? args.tactics?.country),
+    ...option('--asn', args.asn),
+    ...option('--country', country),
     ...(bypassDomestic ? ['--bypass-domestic'] : []),
     ...pathOption('--bypass-list', bypassList),
   ];
