@@ -2,7 +2,6 @@ import type {
   ApiError,
   ApiErrorCode,
   ClientEvent,
-  ClientState,
   EntriesAdded,
   EntryLink,
   EntryList,
@@ -49,7 +48,6 @@ export class ClientApi {
   entries = (): Promise<EntryList> => this.#call('GET', '/api/entries');
   addEntries = (text: string): Promise<EntriesAdded> => this.#call('POST', '/api/entries', { text });
   why = (): Promise<Why> => this.#call('GET', '/api/why');
-  state = (): Promise<ClientState> => this.#call('GET', '/api/state');
 
   async link(id: string): Promise<string> {
     return (await this.#call<EntryLink>('GET', `/api/entries/${encodeURIComponent(id)}/link`)).link;

@@ -20,19 +20,28 @@ const LOCALES: Readonly<Record<Language, string>> = { en: 'en', fa: 'fa', ar: 'a
 class I18n {
   language = $state<Language>('en');
   #messages = $state.raw<Messages>(english);
+  /** Each message is parsed once: the home page says some of them several times a second. */
+  readonly #formats = new Map<string, IntlMessageFormat>();
   readonly locale = $derived(LOCALES[this.language]);
 
   async use(language: Language): Promise<void> {
     this.#messages = (await LOADERS[language]()).default;
+    this.#formats.clear();
     this.language = language;
     document.documentElement.lang = this.locale;
     document.documentElement.dir = directionOf(language);
   }
 
-  text = (key: MessageKey, values?: Values): string =>
-    String(new IntlMessageFormat(this.#messages[key], this.locale).format(values));
+  text = (key: MessageKey, values?: Values): string => {
+    const message = this.#messages[key];
+    let format = this.#formats.get(message);
+    if (format === undefined) {
+      format = new IntlMessageFormat(message, this.locale);
+      this.#formats.set(message, format);
+    }
+    return String(format.format(values));
+  };
 
-  number = (value: number): string => new Intl.NumberFormat(this.locale).format(value);
   bytes = (value: number): string => formatBytes(this.locale, value);
   rate = (value: number): string => formatBytes(this.locale, value, { isRate: true });
   region = (region: string): string => formatRegion(this.locale, region);
