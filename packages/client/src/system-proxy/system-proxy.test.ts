@@ -77,6 +77,21 @@ function open(machine: FakeDesktop, file: MemoryStore): Promise<SystemProxy> {
   return SystemProxy.open({ run: machine.run, desktops: DESKTOPS, file, log: () => {} });
 }
 
+/** What a client leaves that is killed after so many changes, while it sets the proxy or puts back what was there. */
+async function killed(
+  create: () => FakeDesktop,
+  during: 'on' | 'off',
+  survived: number,
+): Promise<{ readonly machine: FakeDesktop; readonly file: MemoryStore }> {
+  const [machine, file] = [create(), memoryFile()];
+  const proxy = await open(machine, file);
+  if (during === 'off') await proxy.on(PLACE);
+  machine.changesLeft = survived;
+  await (during === 'on' ? proxy.on(PLACE) : proxy.off()).catch(() => {});
+  machine.changesLeft = Number.POSITIVE_INFINITY;
+  return { machine, file };
+}
+
 for (const [name, create] of Object.entries(MACHINES)) {
   test(`${name}: it is turned on, the switch itself last, and off again with all as it was`, async () => {
     const machine = create();
@@ -96,30 +111,17 @@ for (const [name, create] of Object.entries(MACHINES)) {
   test(`${name}: killed after any change, the next start has it as it was`, async () => {
     const before = sorted(create());
     for (let survived = 0; survived <= 40; survived += 1) {
-      const machine = create();
-      const file = memoryFile();
-      machine.changesLeft = survived;
-      const killed = await open(machine, file);
-      await killed.on(PLACE).catch(() => {});
-      machine.changesLeft = Number.POSITIVE_INFINITY;
+      const { machine, file } = await killed(create, 'on', survived);
       const next = await open(machine, file);
       assert.deepEqual(sorted(machine), before, `after ${survived} changes`);
       assert.equal(next.isForeign, false);
     }
   });
-}
 
-for (const [name, create] of Object.entries(MACHINES)) {
   test(`${name}: killed while it is put back, the next start goes on with that`, async () => {
     const before = sorted(create());
     for (let survived = 0; survived <= 30; survived += 1) {
-      const machine = create();
-      const file = memoryFile();
-      const killed = await open(machine, file);
-      await killed.on(PLACE);
-      machine.changesLeft = survived;
-      await killed.off().catch(() => {});
-      machine.changesLeft = Number.POSITIVE_INFINITY;
+      const { machine, file } = await killed(create, 'off', survived);
       const next = await open(machine, file);
       assert.deepEqual(sorted(machine), before, `after ${survived} changes`);
       assert.equal(next.isForeign, false);
@@ -201,13 +203,7 @@ test('macOS: a disabled service stays as it is, and is put right when it was dis
 test('macOS: where there was no address it stays, turned off, and counts as put back after a kill, too', async () => {
   const create = () => new FakeDesktop(['networksetup'], { ...MACOS_BEFORE, 'Wi-Fi/webproxy': 'No  0' });
   for (let survived = 0; survived <= 30; survived += 1) {
-    const machine = create();
-    const file = memoryFile();
-    const killed = await open(machine, file);
-    await killed.on(PLACE);
-    machine.changesLeft = survived;
-    await killed.off().catch(() => {});
-    machine.changesLeft = Number.POSITIVE_INFINITY;
+    const { machine, file } = await killed(create, 'off', survived);
     const journal = await file.read();
     for (const proxy of [await open(machine, file), await open(machine, { ...file, read: async () => journal })]) {
       assert.equal(proxy.isForeign, false);
