@@ -7,19 +7,12 @@ import type { Page } from 'playwright-core';
 import { openAppBrowser } from '../testing/app-browser.ts';
 import { createAppWorld } from '../testing/app-world.ts';
 import { needs } from '../testing/tools.ts';
+import { freeAddress } from '../world.ts';
 
 /** Resolves when the page has this as its heading. */
 const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { level: 1, name }).waitFor();
 const press = (page: Page, name: string | RegExp) => page.getByRole('button', { name }).click();
 const goTo = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
-
-/** A port for two clients, one after the other. */
-async function freeAddress(): Promise<string> {
-  const { network } = createEnv({ log: () => {} });
-  const probe = await network.listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.destroy());
-  await probe.close();
-  return formatAddress(probe.address);
-}
 
 test(
   'first start: a pasted message, one button, and it is through; a cut costs nothing',
@@ -129,7 +122,8 @@ test('a client that was started anew wants its new link, and says how to get it'
   await using world = await createAppWorld();
   await using browser = await openAppBrowser();
   const page = await browser.newPage();
-  const port = ['--ui', await freeAddress()];
+  // For two clients, one after the other.
+  const port = ['--ui', formatAddress(await freeAddress(createEnv({ log: () => {} })))];
   {
     await using client = await world.startClient('client', '--entry', world.link, ...port);
     await page.goto(client.text('ui'));

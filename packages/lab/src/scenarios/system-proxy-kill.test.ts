@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { GSETTINGS } from '../testing/fake-gnome.ts';
 import { runRozan, startProgram } from '../testing/program.ts';
 import { initRelay } from '../testing/relay-network.ts';
 import { findCommand } from '../testing/tools.ts';
@@ -43,15 +44,6 @@ const BEFORE = [
   [PROXY, 'mode', "'auto'"],
   ['org.gnome.desktop.interface', 'color-scheme', "'prefer-dark'"],
 ] as const;
-
-/** `gsettings` over files: one for each key, so that a kill leaves each change whole. */
-const OF_FILES = `
-file="$SETTINGS/$2 $3"
-case "$1" in
-  get) cat "$file" ;;
-  set) printf '%s\\n' "$4" > "$file.$$.new" && mv "$file.$$.new" "$file" ;;
-  *) exit 2 ;;
-esac`;
 
 /** A `gsettings` that kills the program that has called it, before its nth change or after it. */
 const killing = (real: string) => `#!/bin/sh
@@ -129,7 +121,7 @@ interface Kill {
 
 const SESSIONS = {
   'settings in files': {
-    real: OF_FILES,
+    real: GSETTINGS,
     skip: process.platform === 'win32' ? 'a shell script stands for gsettings' : false,
   },
   'the real gsettings': {

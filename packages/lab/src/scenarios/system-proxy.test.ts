@@ -2,19 +2,11 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { GSETTINGS } from '../testing/fake-gnome.ts';
 import { runRozan, startProgram } from '../testing/program.ts';
 import { initRelay } from '../testing/relay-network.ts';
 import { createScratchFolder } from '../world.ts';
 
-/** `gsettings` over files: one for each key, so that a kill leaves each change whole. */
-const GSETTINGS = `#!/bin/sh
-file="$FAKE_SETTINGS/$2 $3"
-case "$1" in
-  get) cat "$file" ;;
-  set) printf '%s\\n' "$4" > "$file.new" && mv "$file.new" "$file" ;;
-  *) exit 2 ;;
-esac
-`;
 const KEYS = [
   '.http host',
   '.http port',
@@ -31,10 +23,10 @@ async function fakeSession(folder: string): Promise<{ env: Record<string, string
   const [bin, kept] = [join(folder, 'bin'), join(folder, 'settings')];
   await mkdir(bin);
   await mkdir(kept);
-  await writeFile(join(bin, 'gsettings'), GSETTINGS);
+  await writeFile(join(bin, 'gsettings'), `#!/bin/sh\n${GSETTINGS}\n`);
   await chmod(join(bin, 'gsettings'), 0o755);
   for (const key of KEYS) await writeFile(join(kept, `org.gnome.system.proxy${key}`), `'before${key}'\n`);
-  const env = { XDG_CURRENT_DESKTOP: 'GNOME', FAKE_SETTINGS: kept, PATH: `${bin}:${process.env.PATH}` };
+  const env = { XDG_CURRENT_DESKTOP: 'GNOME', SETTINGS: kept, PATH: `${bin}:${process.env.PATH}` };
   const settings = async () => {
     const names = (await readdir(kept)).filter((name) => !name.endsWith('.new')).sort();
     return (await Promise.all(names.map((name) => readFile(join(kept, name), 'utf8')))).join('');

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createEnv } from '@rozan/tunnel';
 // biome-ignore lint/correctness/useImportExtensions: the rule would have the declarations imported.
 import { createCutter } from '../../../../bench/cutter-core.mjs';
-import { createScratchFolder } from '../world.ts';
+import { createScratchFolder, freeAddress } from '../world.ts';
 import { type Program, runRozan, startProgram } from './program.ts';
 
 /** A relay and a client as programs of their own, with somebody between who cuts their connections. */
@@ -22,18 +22,11 @@ export interface CutNetworkOptions {
   readonly onCut?: () => void;
 }
 
-async function freePort(): Promise<number> {
-  const { network } = createEnv({ log: () => {} });
-  const probe = await network.listen({ host: '127.0.0.1', port: 0 }, (conn) => conn.destroy());
-  await probe.close();
-  return probe.address.port;
-}
-
 /** Starts all three. */
 export async function startCutNetwork(options: CutNetworkOptions): Promise<CutNetwork> {
   await using stack = new AsyncDisposableStack();
   const folder = join(stack.use(await createScratchFolder()).path, 'relay');
-  const port = await freePort();
+  const { port } = await freeAddress(createEnv({ log: () => {} }));
   const { cutAfterMs } = options;
   const onEvent = ({ event }: { readonly event: string }) => {
     if (event === 'cut') options.onCut?.();

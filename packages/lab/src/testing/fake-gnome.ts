@@ -5,6 +5,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 const MODE_MS = 20_000;
 const POLL_MS = 20;
 
+/** `gsettings` over files in the folder `$SETTINGS`, as lines of a shell script: one file for each key, so that a kill leaves each change whole. */
+export const GSETTINGS = `
+file="$SETTINGS/$2 $3"
+case "$1" in
+  get) cat "$file" 2>/dev/null || echo "''" ;;
+  set) printf '%s\\n' "$4" > "$file.$$.new" && mv "$file.$$.new" "$file" ;;
+  *) exit 2 ;;
+esac`;
+
 /** A person's account on a GNOME desktop: settings in files, a browser that notes what it was told to open, and what starts at login. */
 export interface FakeGnome {
   /** For programs of this account. */
@@ -27,15 +36,13 @@ export async function createFakeGnome(folder: string): Promise<FakeGnome> {
     await chmod(join(bin, name), 0o755);
   };
   await script('xdg-open', `printf '%s\\n' "$1" > '${folder}/opened'`);
-  await script(
-    'gsettings',
-    `f='${settings}'"/$2 $3"; case $1 in get) cat "$f" 2>/dev/null || echo "''";; set) printf '%s\\n' "$4" > "$f.new" && mv "$f.new" "$f";; esac`,
-  );
+  await script('gsettings', GSETTINGS);
   const read = (path: string) => readFile(path, 'utf8').then((text) => text.trim());
   const proxyMode = () => read(join(settings, 'org.gnome.system.proxy mode')).catch(() => "''");
   return {
     env: {
       PATH: `${bin}:${process.env.PATH}`,
+      SETTINGS: settings,
       XDG_CURRENT_DESKTOP: 'GNOME',
       XDG_DATA_HOME: join(folder, 'share'),
       XDG_CONFIG_HOME: join(folder, 'config'),
