@@ -14,11 +14,27 @@ import { type ControlProgram, runRozan, startControl } from '../testing/control-
 const KILLS = 3;
 const BUCKETS = 3;
 
-/** Resolves when so many things have happened to the files of a folder, or its timestamp was written. */
-async function changesOf(watcher: FSWatcher, count: number): Promise<void> {
-  for (let seen = 0; seen < count; seen++) {
-    const [, name] = await once(watcher, 'change');
-    if (String(name).endsWith('timestamp.json')) return;
+/** Resolves when so many things have happened to the files of a folder from now on, or its timestamp was written. */
+function changesOf(watcher: FSWatcher, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = 0;
+    const onChange = (_type: string, name: string | Buffer | null) => {
+      seen += 1;
+      if (seen < count && !String(name).endsWith('timestamp.json')) return;
+      watcher.off('change', onChange);
+      resolve();
+    };
+    watcher.on('change', onChange);
+  });
+}
+
+/** Looks again after each change until it is so. A change that comes while it looks counts. */
+async function until(watcher: FSWatcher, isSo: () => Promise<boolean>): Promise<void> {
+  for (;;) {
+    const changed = once(watcher, 'change');
+    changed.catch(() => {});
+    if (await isSo()) return;
+    await changed;
   }
 }
 
@@ -30,14 +46,10 @@ async function brandOf(control: ControlProgram, channel: string) {
 
 /** Waits until a client finds the list of a bucket in a mirror. */
 async function found(client: Fetcher, bucket: Buffer, watcher: FSWatcher): Promise<void> {
-  for (;;) {
-    const changed = once(watcher, 'change');
-    changed.catch(() => {});
+  await until(watcher, async () => {
     await client.refresh();
-    const list = await client.entryList(bucket).catch(() => null);
-    if (list !== null) return;
-    await changed;
-  }
+    return (await client.entryList(bucket).catch(() => null)) !== null;
+  });
 }
 
 test('kill -9 of a control plane that publishes leaves a publication that holds', async (context) => {
@@ -62,8 +74,8 @@ test('kill -9 of a control plane that publishes leaves a publication that holds'
   for (let kill = 0; kill <= KILLS; kill++) {
     await using control = await start();
     if (kill === 0) {
-      while ((await createFolderStorage(copy).read('metadata/timestamp.json')) === null)
-        await once(watcher.it, 'change');
+      const isPublished = async () => (await createFolderStorage(copy).read('metadata/timestamp.json')) !== null;
+      await until(watcher.it, isPublished);
       const root = await createFolderStorage(copy).read('metadata/1.root.json');
       assert.ok(root);
       for (const { url } of [mirror, own]) {
@@ -77,11 +89,12 @@ test('kill -9 of a control plane that publishes leaves a publication that holds'
     for (const bucket of buckets) await found(first, bucket, watcher.it);
     if (kill === KILLS) break;
     using writes = watchOf(kill % 2 === 0 ? published : copy);
+    const changes = changesOf(writes.it, 1 + random.below(20));
     const channel = `channel-${kill}`;
     const reply = await control.call('POST', '/channels', { channel, buckets: BUCKETS });
     assert.equal(reply.status, 200);
     buckets.push((await brandOf(control, channel)).bucket);
-    await changesOf(writes.it, 1 + random.below(20));
+    await changes;
     await control.kill('SIGKILL');
     for (const client of clients) {
       assert.equal((await client.refresh()).validity, 'valid');
